@@ -1,0 +1,1 @@
+"""The commands of the README and of CI, and the local cloud they run against."""

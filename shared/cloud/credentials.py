@@ -1,0 +1,53 @@
+"""The invocation's temporary keys: the runtime brings them, every signer reads them at each request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key and, with temporary keys, its security token. Never printed."""
+
+    access_key_id: str
+    access_key_secret: str
+    security_token: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+class MissingCredentials(RuntimeError):
+    """The runtime brought no keys: the function has no role, or its name is wrong."""
+
+
+class KeyRing:
+    """Holds the keys of the current invocation. Clients live per instance, keys per invocation."""
+
+    def __init__(self, current: Credentials | None = None) -> None:
+        self._current = current
+
+    def use(self, credentials: Credentials) -> None:
+        """Take over the keys of an invocation."""
+        self._current = credentials
+
+    def current(self) -> Credentials:
+        """The keys to sign with now. Raises `MissingCredentials` before the first invocation."""
+        if self._current is None:
+            raise MissingCredentials("no keys yet: credentials arrive with an invocation")
+        return self._current
+
+
+def from_invocation(context: Any, environ: Mapping[str, str]) -> Credentials:
+    """Read the keys where the runtime puts them: on the context (3.10), in the environment (3.12)."""
+    held = getattr(context, "credentials", None)
+    key_id = getattr(held, "access_key_id", None) or environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", "")
+    secret = getattr(held, "access_key_secret", None) or environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "")
+    token = getattr(held, "security_token", None) or environ.get("ALIBABA_CLOUD_SECURITY_TOKEN", "")
+    if not key_id or not secret:
+        raise MissingCredentials(
+            "the runtime brought no access key: give the function a role (template.yml: role) that it may assume"
+        )
+    return Credentials(key_id, secret, token or "")

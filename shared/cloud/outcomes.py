@@ -1,0 +1,85 @@
+"""Outcome records to a logstore (SLS) by acknowledged write, a batch per call, through the vendor's SDK.
+
+The SDK is imported at the first write: it takes longer to load than a submission takes, and nothing
+before the first submission needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from shared.cloud.credentials import KeyRing
+from shared.core.errors import LogStoreDown
+from shared.core.model import Outcome
+
+RECORDS_PER_WRITE_MAX = 4_096
+"""Log groups hold at most 4,096 logs and 5 MB by the classic API reference."""
+
+
+TIMEOUT_SECONDS = 5
+
+
+class OutcomeLog:
+    """One logstore of one project. `adapter` is mounted into the SDK's HTTP session (tests only)."""
+
+    def __init__(self, endpoint: str, project: str, logstore: str, keys: KeyRing, *, adapter: Any = None) -> None:
+        self._endpoint, self._project, self._logstore = endpoint, project, logstore
+        self._keys, self._adapter = keys, adapter
+        self._client: Any = None
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write records; returns when the log store has acknowledged them, else raises `LogStoreDown`."""
+        for start in range(0, len(outcomes), RECORDS_PER_WRITE_MAX):
+            self._put(outcomes[start : start + RECORDS_PER_WRITE_MAX])
+
+    def _put(self, outcomes: Sequence[Outcome]) -> None:
+        from aliyun.log import LogException, LogItem, PutLogsRequest  # noqa: PLC0415 - slow to import, see above
+
+        items = [LogItem(int(each.time), contents=fields(each)) for each in outcomes]
+        request = PutLogsRequest(self._project, self._logstore, topic="outcome", logitems=items, compress=True)
+        try:
+            self._connected().put_logs(request)
+        except LogException as fault:
+            raise LogStoreDown(fault.get_error_code(), fault.get_error_message()) from fault
+
+    def _connected(self) -> Any:
+        """The SDK's client, made once per instance; it asks for the current keys at each request."""
+        if self._client is None:
+            self._client = _client(self._endpoint, self._keys)
+            if self._adapter is not None:
+                self._client._session.mount("http://", self._adapter)  # noqa: SLF001 - the SDK offers no other way
+        return self._client
+
+
+def _client(endpoint: str, keys: KeyRing) -> Any:
+    from aliyun.log import LogClient, LogException  # noqa: PLC0415 - slow to import, see above
+    from aliyun.log.credentials import Credentials, CredentialsProvider  # noqa: PLC0415 - slow to import, see above
+
+    class Provider(CredentialsProvider):  # type: ignore[misc]
+        """Gives the SDK the keys of the current invocation."""
+
+        def get_credentials(self) -> Any:
+            now = keys.current()
+            return Credentials(now.access_key_id, now.access_key_secret, now.security_token or None)
+
+    class OneTry(LogClient):
+        """The SDK tries ten times, a second apart; a drain must not wait so long, the spool keeps the records."""
+
+        def _sendRequest(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - the SDK's name
+            try:
+                return super()._sendRequest(*args, **kwargs)
+            except LogException as fault:
+                raise LogStoreDown(fault.get_error_code(), fault.get_error_message()) from fault
+
+    client = OneTry(endpoint, source="", credentials_provider=Provider())
+    client.timeout = TIMEOUT_SECONDS
+    return client
+
+
+def fields(record: Outcome) -> list[tuple[str, str]]:
+    """The indexed fields of a record, all as text; times in epoch seconds with milliseconds."""
+    plain = msgspec.to_builtins(record)
+    return [(name, f"{value:.3f}" if isinstance(value, float) else str(value)) for name, value in plain.items()]

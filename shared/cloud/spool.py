@@ -1,0 +1,188 @@
+"""The system's state as objects in OSS: notes that wait, submissions, dead events, unlogged outcomes, the lease.
+
+    waiting/     tasks to submit; the key orders by due time, lane and arrival (core/notes.py)
+    submitted/   one object per call: KEY.submitting before it, KEY.accepted after it; KEY begins with the
+                 time at which to ask for its status
+    unlogged/    outcomes that the log store did not take
+    dead/        what was given up, by day, with the reason
+    lease/       who drains: NUMBER-held, then NUMBER-free with the ledger
+    report/      the latest status
+
+Rules:
+
+1. Objects are written once, or written again by the holder of the lease only.
+2. What replaces an object is written before the object is deleted.
+3. `submitted/` sorts before `unlogged/` before `waiting/`, so one listing shows all that a drain needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from shared.cloud.bucket import Bucket, Entry
+from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
+from shared.core.notes import Note, due_of
+from shared.core.quota import Ledger
+from shared.core.spool import Bad, Intent, Lease, Survey
+
+STATUS_AFTER_SECONDS = 60
+"""When the CDN is first asked about a submission; a refresh takes five to six minutes."""
+
+NOTES_PER_SURVEY_MAX = 2_000
+LEASE_NUMBERS_KEPT = 20
+"""Old lease objects stay this long, so that a slow contender cannot take a number a second time."""
+
+_note_tasks = msgspec.json.Decoder(Note)
+_submission = msgspec.json.Decoder(Submission)
+_ledger = msgspec.json.Decoder(Ledger)
+_outcomes = msgspec.json.Decoder(list[Outcome])
+
+
+class Spool:
+    """The spool below one prefix. Methods raise `StoreError`; `lease_seconds` is how long a lease is valid."""
+
+    def __init__(self, bucket: Bucket, lease_seconds: float) -> None:
+        self._bucket = bucket
+        self._lease_seconds = lease_seconds
+        self._own_notes: dict[str, Note] = {}
+        self._own_ledger: tuple[int, Ledger] = (-1, Ledger())
+
+    def check(self) -> None:
+        """Fail with `StoreError` where the spool cannot be reached with these settings and keys."""
+        self._bucket.list("lease/")
+
+    def put(self, note: Note) -> None:
+        """Make tasks durable."""
+        self._bucket.put("waiting/" + note.key, json_bytes(note))
+        self._own_notes = {note.key: note}
+
+    def bury(self, bad: Bad) -> None:
+        """Keep what was given up: an unreadable event or a dead task, under its day."""
+        body = json_bytes(bad)
+        self._bucket.put(f"dead/{bad.day}/{bad.id}.json", body)
+
+    def take_lease(self, owner: str) -> Lease | None:
+        """Become the one who drains; None where somebody else is, or was quicker."""
+        entries, date = self._all("lease/")
+        states = [(int(number), state, entry) for entry in entries for number, _, state in [_lease_parts(entry)]]
+        newest = max((number for number, _, _ in states), default=0)
+        freed = any(number == newest and state == "free" for number, state, _ in states)
+        for number, state, entry in states:
+            if number == newest and state == "held" and not freed and date - entry.modified <= self._lease_seconds:
+                return None
+        number = newest + 1
+        if not self._bucket.put_new(f"lease/{number:012d}-held", json_bytes({"owner": owner})):
+            return None
+        old = tuple(entry.key for each, _, entry in states if each <= newest - LEASE_NUMBERS_KEPT)
+        return Lease(number=number, ledger=self._ledger_of(newest, freed=freed), old=old)
+
+    def release(self, lease: Lease, ledger: Ledger) -> None:
+        """Give the lease back, with the ledger for the next holder."""
+        self._bucket.put(f"lease/{lease.number:012d}-free", json_bytes(ledger))
+        self._own_ledger = (lease.number, ledger)
+
+    def survey(self, now: float) -> Survey:
+        """List what a drain has to look at; of the notes only those that are due at `now`, most urgent first."""
+        found = Survey()
+        after = "submitted/"
+        while True:
+            listing = self._bucket.list("", after)
+            found = _sorted(found, listing.entries, now)
+            if not listing.more or len(found.due) >= NOTES_PER_SURVEY_MAX or found.later:
+                return found
+            after = listing.entries[-1].key
+
+    def read(self, keys: Sequence[str]) -> list[Note]:
+        """Read notes; those that another holder has settled meanwhile are absent."""
+        own = [self._own_notes[key] for key in keys if key in self._own_notes]
+        others = self._bucket.get_many("waiting/" + key for key in keys if key not in self._own_notes)
+        return own + [_note_tasks.decode(body) for body in others.values()]
+
+    def intend(self, batch: Batch) -> str:
+        """Write down that a call is about to be made; returns the key for `accept` and `forget`."""
+        key = f"{int((batch.created + STATUS_AFTER_SECONDS) * 1000):013d}-{batch.id}"
+        self._bucket.put(f"submitted/{key}.submitting", json_bytes(Submission(batch)))
+        return key
+
+    def accept(self, key: str, submission: Submission) -> None:
+        """Write down that a call was accepted. The intent goes with the next `clean`."""
+        self._bucket.put(f"submitted/{key}.accepted", json_bytes(submission))
+
+    def submissions(self, names: Iterable[str]) -> dict[str, Submission]:
+        """Read submissions by the names that a survey lists; those that are gone are absent."""
+        bodies = self._bucket.get_many("submitted/" + name for name in names)
+        return {name.removeprefix("submitted/"): _submission.decode(body) for name, body in bodies.items()}
+
+    def keep(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep outcomes that the log store did not take."""
+        name = f"{int(outcomes[0].time * 1000):013d}-{digest(*(each.task_id + each.event_id for each in outcomes))}"
+        self._bucket.put(f"unlogged/{name}", json_bytes(outcomes))
+
+    def kept(self, keys: Sequence[str]) -> list[Outcome]:
+        """Read outcomes that were kept, in their order."""
+        bodies = self._bucket.get_many("unlogged/" + key for key in keys)
+        return [each for key in sorted(bodies) for each in _outcomes.decode(bodies[key])]
+
+    def clean(
+        self,
+        *,
+        notes: Iterable[str] = (),
+        intents: Iterable[str] = (),
+        accepted: Iterable[str] = (),
+        outcomes: Iterable[str] = (),
+        leases: Iterable[str] = (),
+    ) -> None:
+        """Delete what has been replaced or settled, in one call where it fits."""
+        keys = [
+            *("waiting/" + key for key in notes),
+            *(f"submitted/{key}.submitting" for key in intents),
+            *(f"submitted/{key}.accepted" for key in accepted),
+            *("unlogged/" + key for key in outcomes),
+            *leases,
+        ]
+        if keys:
+            self._bucket.delete(keys)
+
+    def _ledger_of(self, number: int, *, freed: bool) -> Ledger:
+        """The ledger that the last holder left; an empty one where it left none."""
+        if not freed:
+            return Ledger()
+        if self._own_ledger[0] == number:
+            return self._own_ledger[1]
+        body = self._bucket.get(f"lease/{number:012d}-free")
+        return _ledger.decode(body) if body else Ledger()
+
+    def _all(self, prefix: str) -> tuple[list[Entry], float]:
+        entries: list[Entry] = []
+        after = ""
+        while True:
+            listing = self._bucket.list(prefix, after)
+            entries.extend(listing.entries)
+            if not listing.more:
+                return entries, listing.date
+            after = listing.entries[-1].key
+
+
+def _lease_parts(entry: Entry) -> tuple[str, str, str]:
+    return entry.key.removeprefix("lease/").partition("-")
+
+
+def _sorted(found: Survey, entries: Iterable[Entry], now: float) -> Survey:
+    """Add a page of a listing to a survey."""
+    intents, accepted, unlogged = list(found.intents), list(found.accepted), list(found.unlogged)
+    due, later = list(found.due), found.later
+    for entry in entries:
+        area, _, key = entry.key.partition("/")
+        if area == "submitted" and key.endswith(".submitting"):
+            intents.append(Intent(key.removesuffix(".submitting"), entry.modified))
+        elif area == "submitted":
+            accepted.append(key.removesuffix(".accepted"))
+        elif area == "unlogged":
+            unlogged.append(key)
+        elif area == "waiting" and due_of(key) <= now:
+            due.append(key)
+        elif area == "waiting":
+            later = True
+    return Survey(tuple(intents), tuple(accepted), tuple(unlogged), tuple(due), later)

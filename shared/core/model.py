@@ -1,0 +1,220 @@
+"""The values that travel through the system: a change of an object, the tasks it causes, their outcomes."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum, IntEnum
+
+import msgspec
+
+
+class Action(str, Enum):
+    """What happened to an object."""
+
+    CREATED = "created"
+    REMOVED = "removed"
+
+
+class Kind(str, Enum):
+    """What the CDN is asked to do."""
+
+    REFRESH = "refresh"
+    PREFETCH = "prefetch"
+
+
+class Form(str, Enum):
+    """What a task's URL stands for: itself, everything below it, all its query variants, or a pattern."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    IGNORE_PARAMS = "ignore-params"
+    REGEX = "regex"
+
+
+class Lane(IntEnum):
+    """How urgent a task is, most urgent first. The number is part of the spool's keys."""
+
+    REMOVED = 0
+    OVERWRITTEN = 1
+    MANUAL = 2
+    PREFETCH = 3
+
+
+class Result(str, Enum):
+    """Where one step left a task. The last four end it."""
+
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    UNCERTAIN = "uncertain"
+    DONE = "done"
+    SUPERSEDED = "superseded"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+
+
+class ObjectChange(msgspec.Struct, frozen=True):
+    """One created or removed object, as OSS reported it.
+
+    `key` is raw UTF-8; `time` is in epoch seconds; `delta_size` is the growth in bytes, None where
+    the event did not say. `id` is the same for every delivery of the same event.
+    """
+
+    id: str
+    action: Action
+    event_name: str
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    delta_size: int | None
+    time: float
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing was there before: OSS then reports a growth of the whole size.
+
+        An overwritten empty object reports the same and cannot be told apart.
+        """
+        return self.action is Action.CREATED and self.delta_size is not None and self.delta_size == self.size
+
+
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a task exists: the event's id, name and time (epoch seconds), and the object it was about."""
+
+    event_id: str
+    event_name: str
+    time: float
+    bucket: str = ""
+    key: str = ""
+    etag: str = ""
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of a task's history: when (epoch seconds), what came of it, and the vendor's words."""
+
+    at: float
+    result: Result
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+
+
+class Task(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One URL to refresh or prefetch.
+
+    `due` is in epoch seconds, 0 for at once. `force` matters to directories only. `then_prefetch`
+    asks for a prefetch once the refresh is complete.
+    """
+
+    id: str
+    kind: Kind
+    form: Form
+    url: str
+    site: str
+    lane: Lane
+    cause: Cause
+    force: bool = False
+    then_prefetch: bool = False
+    attempt: int = 0
+    due: float = 0.0
+    history: tuple[Step, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """The accelerated domain, in lower case."""
+        return domain_of(self.url)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The tasks of one call: one kind, one form, one `force`, within the limits of a call.
+
+    Tasks may share a URL: it is sent once and covers all of them. `id` names the call in the spool
+    and in the outcome log; `created` is in epoch seconds, taken before the call.
+    """
+
+    id: str
+    kind: Kind
+    form: Form
+    force: bool
+    tasks: tuple[Task, ...]
+    created: float
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The distinct URLs, in the order of the tasks: what is sent, and how many units it costs."""
+        return tuple(dict.fromkeys(task.url for task in self.tasks))
+
+
+class Submission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A batch as the spool keeps it: an intent while `task_ids` is empty, accepted afterwards."""
+
+    batch: Batch
+    task_ids: tuple[str, ...] = ()
+    request_id: str = ""
+    accepted: float = 0.0
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of one task (or one event that caused none), as it goes to the outcome log."""
+
+    time: float
+    result: Result
+    task_id: str = ""
+    event_id: str = ""
+    event_name: str = ""
+    event_time: float = 0.0
+    bucket: str = ""
+    key: str = ""
+    site: str = ""
+    lane: str = ""
+    url: str = ""
+    domain: str = ""
+    kind: str = ""
+    form: str = ""
+    attempt: int = 0
+    units: int = 0
+    call: str = ""
+    cdn_task_ids: str = ""
+    request_id: str = ""
+    code: str = ""
+    message: str = ""
+    due: float = 0.0
+    latency_ms: int = 0
+
+
+def domain_of(url: str) -> str:
+    """The host of an absolute URL, in lower case; `""` where there is none."""
+    _, _, rest = url.partition("://")
+    return rest.partition("/")[0].partition("?")[0].lower()
+
+
+def digest(*parts: str) -> str:
+    """Name a sequence of texts in 20 hex digits; the same parts always have the same name."""
+    return hashlib.sha256(json_bytes(parts)).hexdigest()[:20]
+
+
+def json_bytes(value: object) -> bytes:
+    """Compact JSON in UTF-8; keys come in the order of the fields."""
+    return msgspec.json.encode(value)
+
+
+def outcome(task: Task, result: Result, now: float, **details: object) -> Outcome:
+    """Record one step of a task; `details` are further fields of `Outcome`."""
+    return Outcome(
+        time=now,
+        result=result,
+        task_id=task.id,
+        event_id=task.cause.event_id,
+        event_name=task.cause.event_name,
+        event_time=task.cause.time,
+        bucket=task.cause.bucket,
+        key=task.cause.key,
+        site=task.site,
+        lane=task.lane.name.lower(),
+        url=task.url,
+        domain=task.domain,
+        kind=task.kind.value,
+        form=task.form.value,
+        attempt=task.attempt,
+        **details,  # type: ignore[arg-type]
+    )

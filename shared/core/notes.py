@@ -1,0 +1,73 @@
+"""How tasks lie in the spool's `waiting/`: the key of a note, and what to write and delete after a round.
+
+A note is one object with the tasks of one receiving invocation. Its key orders the listing: due time
+(milliseconds; zeros for at once), lane, time of the oldest change, then a name made of the task ids, so
+a second delivery of an event writes the same object again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from shared.core.model import Task, digest
+
+TASKS_PER_NOTE_MAX = 1_000
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A waiting object: its key below `waiting/`, and its tasks."""
+
+    key: str
+    tasks: tuple[Task, ...]
+
+
+def note(tasks: Sequence[Task]) -> Note:
+    """Make the note of some tasks; they must share their due time and there must be at least one."""
+    due = int(min(task.due for task in tasks) * 1000)
+    lane = min(task.lane for task in tasks)
+    arrival = int(min(task.cause.time for task in tasks) * 1000)
+    name = digest(*sorted(task.id for task in tasks))
+    return Note(f"{due:013d}-{lane:d}-{arrival:013d}-{name}", tuple(tasks))
+
+
+def due_of(key: str) -> float:
+    """When the tasks of a note may go, in epoch seconds; 0 for at once."""
+    return int(key.partition("-")[0]) / 1000
+
+
+class Rewrite(msgspec.Struct, frozen=True):
+    """What to write first and what to delete after that. A key that is written is never deleted."""
+
+    put: tuple[Note, ...] = ()
+    delete: tuple[str, ...] = ()
+
+
+def rewrite(notes: Iterable[Note], ended: set[str], changed: Mapping[str, Task]) -> Rewrite:
+    """Settle a round: tasks by id that left the spool, and tasks that stay there with a new due time.
+
+    A note of which nothing ended or changed stays as it is. What is left of a partly settled note is
+    written again before the old object goes, so no task is ever missing from the spool.
+    """
+    staying: dict[str, Task] = dict(changed)
+    delete = []
+    for old in notes:
+        left = [task for task in old.tasks if task.id not in ended and task.id not in changed]
+        if len(left) == len(old.tasks):
+            continue
+        delete.append(old.key)
+        staying.update((task.id, task) for task in left)
+    put = tuple(_notes(staying.values()))
+    written = {new.key for new in put}
+    return Rewrite(put, tuple(key for key in delete if key not in written))
+
+
+def _notes(tasks: Iterable[Task]) -> Iterable[Note]:
+    """Gather tasks that are due together, each note within its limit."""
+    by_due: dict[tuple[float, int], list[Task]] = {}
+    for task in tasks:
+        by_due.setdefault((task.due, task.lane), []).append(task)
+    for together in by_due.values():
+        for start in range(0, len(together), TASKS_PER_NOTE_MAX):
+            yield note(together[start : start + TASKS_PER_NOTE_MAX])

@@ -1,0 +1,161 @@
+"""Waiting tasks, the ledger, the limits and the time in; what goes now, in which calls, and what waits until when.
+
+Rules:
+
+1. Equal URLs of one kind and form merge: one unit covers all of their tasks.
+2. The most urgent lane goes first; inside it, the oldest change.
+3. A URL is not prefetched while a refresh of it waits or is unfinished.
+4. What the day's or the minute's quota does not leave is deferred, never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from shared.core.limits import (
+    DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX,
+    DIRECTORIES_PER_REFRESH_CALL_MAX,
+    DOMAINS_PER_CALL_MAX,
+    REGEXES_PER_REFRESH_CALL_MAX,
+    URLS_PER_PREFETCH_CALL_MAX,
+    URLS_PER_REFRESH_CALL_MAX,
+    Limits,
+)
+from shared.core.model import Form, Kind, Lane, Task, domain_of
+from shared.core.quota import Ledger, after_reset, minute_key, minute_start, spendable, unit_of
+
+UNFINISHED_REFRESH_WAIT_SECONDS = 60.0
+"""How long a prefetch steps back when a refresh of its URL is still under way."""
+
+_PER_CALL = {
+    Form.FILE: URLS_PER_REFRESH_CALL_MAX,
+    Form.IGNORE_PARAMS: URLS_PER_REFRESH_CALL_MAX,
+    Form.DIRECTORY: DIRECTORIES_PER_REFRESH_CALL_MAX,
+    Form.REGEX: REGEXES_PER_REFRESH_CALL_MAX,
+}
+
+
+class Call(msgspec.Struct, frozen=True):
+    """The tasks of one call to come: one kind, one form, one `force`, within the limits of a call."""
+
+    kind: Kind
+    form: Form
+    force: bool
+    tasks: tuple[Task, ...]
+
+
+class Deferral(msgspec.Struct, frozen=True):
+    """A task that cannot go now: when it may (epoch seconds), and why."""
+
+    task: Task
+    due: float
+    reason: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What goes now and what waits. Every task of the input stands in exactly one of both."""
+
+    calls: tuple[Call, ...] = ()
+    deferred: tuple[Deferral, ...] = ()
+
+
+class _Target(msgspec.Struct):
+    """All tasks that one unit covers."""
+
+    kind: Kind
+    form: Form
+    force: bool
+    url: str
+    tasks: list[Task]
+
+    @property
+    def lane(self) -> Lane:
+        return min(task.lane for task in self.tasks)
+
+    @property
+    def urgency(self) -> tuple[int, float, str]:
+        return (self.lane, min(task.cause.time for task in self.tasks), self.url)
+
+
+def plan(
+    tasks: Iterable[Task], ledger: Ledger, limits: Limits, now: float, unfinished: frozenset[str] = frozenset()
+) -> Plan:
+    """Plan the next calls. `unfinished` are URLs whose refresh the CDN has accepted and not completed."""
+    targets = sorted(_merge(tasks), key=lambda target: target.urgency)
+    refreshing = unfinished | {target.url for target in targets if target.kind is Kind.REFRESH}
+    going: list[_Target] = []
+    deferred: list[Deferral] = []
+    budget = _Budget(ledger.at(now), limits, now)
+    for target in targets:
+        if target.kind is Kind.PREFETCH and target.url in refreshing:
+            due, reason = now + UNFINISHED_REFRESH_WAIT_SECONDS, "a refresh of the same URL is unfinished"
+        else:
+            due, reason = budget.take(target)
+        if reason:
+            deferred.extend(Deferral(task, due, reason) for task in target.tasks)
+        else:
+            going.append(target)
+    return Plan(tuple(_calls(going)), tuple(deferred))
+
+
+def _merge(tasks: Iterable[Task]) -> list[_Target]:
+    """Bring together the tasks that one unit covers; a task that comes twice counts once."""
+    targets: dict[tuple[Kind, Form, bool, str], _Target] = {}
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            continue
+        seen.add(task.id)
+        key = (task.kind, task.form, task.force, task.url)
+        if key in targets:
+            targets[key].tasks.append(task)
+        else:
+            targets[key] = _Target(*key, [task])
+    return list(targets.values())
+
+
+class _Budget:
+    """Counts down what the day and the minute leave, target by target."""
+
+    def __init__(self, ledger: Ledger, limits: Limits, now: float) -> None:
+        self._ledger, self._limits, self._now = ledger, limits, now
+        self._spent: dict[str, int] = {}
+        self._in_minutes = dict(ledger.in_minute)
+
+    def take(self, target: _Target) -> tuple[float, str]:
+        """Take one unit; where none is left, tell when there may be one and why not now."""
+        unit = unit_of(target.kind, target.form)
+        if self._spent.get(unit, 0) >= spendable(self._ledger, unit, target.lane, self._limits):
+            return after_reset(self._now), f"the day's {unit} quota is spent"
+        used = self._in_minutes.get(minute_key(target.url, unit), 0)
+        self._in_minutes[minute_key(target.url, unit)] = used + 1
+        minutes_ahead = used // _per_minute(unit, self._limits)
+        if minutes_ahead:
+            domain = domain_of(target.url)
+            return minute_start(self._ledger.minute + minutes_ahead), f"{domain} is at its {unit} limit per minute"
+        self._spent[unit] = self._spent.get(unit, 0) + 1
+        return 0.0, ""
+
+
+def _per_minute(unit: str, limits: Limits) -> int:
+    if unit == "directory":
+        return DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX
+    return limits.urls_per_minute_per_domain
+
+
+def _calls(targets: list[_Target]) -> Iterator[Call]:
+    """Pack targets, most urgent first, into as few calls as the limits of a call allow."""
+    shelves: dict[tuple[Kind, Form, bool, int], list[_Target]] = {}
+    places: dict[tuple[Kind, Form, bool], dict[str, int]] = {}
+    for target in targets:
+        shape = (target.kind, target.form, target.force)
+        domains = places.setdefault(shape, {})
+        place = domains.setdefault(domain_of(target.url), len(domains) // DOMAINS_PER_CALL_MAX)
+        shelves.setdefault((*shape, place), []).append(target)
+    for (kind, form, force, _), shelf in sorted(shelves.items(), key=lambda item: item[1][0].urgency):
+        most = URLS_PER_PREFETCH_CALL_MAX if kind is Kind.PREFETCH else _PER_CALL[form]
+        for start in range(0, len(shelf), most):
+            tasks = tuple(task for target in shelf[start : start + most] for task in target.tasks)
+            yield Call(kind, form, force, tasks)

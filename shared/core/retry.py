@@ -1,0 +1,28 @@
+"""An error and the time in, when to try again out. Chance is an argument: a number from 0 to 1."""
+
+from __future__ import annotations
+
+from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused
+from shared.core.quota import after_reset, minute_of, minute_start
+
+BACKOFF_FIRST_SECONDS = 1.0
+BACKOFF_MAX_SECONDS = 120.0
+REFUSED_WAIT_SECONDS = 60.0
+"""A refusal needs a person, so there is no hurry; once a minute is enough to notice that it was mended."""
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Exponential backoff with full jitter, in seconds; `attempt` counts from 0."""
+    ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(attempt, 10))
+    return ceiling * chance
+
+
+def due_after(error: CdnError, attempt: int, now: float, chance: float) -> float:
+    """When a task that met an error may be tried again, in epoch seconds."""
+    if isinstance(error, QuotaSpent):
+        return after_reset(now)
+    if isinstance(error, MinuteSpent):
+        return minute_start(minute_of(now) + 1)
+    if isinstance(error, Refused):
+        return now + REFUSED_WAIT_SECONDS
+    return now + max(error.wait_seconds, backoff(attempt, chance))

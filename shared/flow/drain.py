@@ -1,0 +1,180 @@
+"""The spool in, submissions out: under the lease, round after round, until nothing is due or time runs short.
+
+Rules:
+
+1. The lease saves quota; nothing is lost where two drain at once.
+2. A call whose outcome is unknown is looked up in the CDN's task list before its URLs are sent again.
+3. After giving the lease back the holder looks once more, so a note written meanwhile finds a drain.
+4. The first round goes at once. Only when notes keep arriving does a round wait to fill its calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from shared.core.errors import CdnError, Unreachable
+from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
+from shared.core.model import Kind, Result, Step, Task
+from shared.core.notes import Note, rewrite
+from shared.core.plan import Call, Deferral, plan
+from shared.core.quota import unit_of
+from shared.core.retry import due_after
+from shared.core.spool import Bad, Lease, Survey
+from shared.flow.kit import Invocation, Kit
+from shared.flow.log import log_outcomes
+from shared.flow.resolve import resolve
+from shared.flow.round import Round
+from shared.flow.submit import submit
+
+LINGER_POLLS = 10
+
+
+def drain(kit: Kit, run: Invocation) -> dict[str, object]:
+    """Submit what is due, unless somebody else is at it. Returns what the canonical log line says.
+
+    Raises `StoreError` where the spool fails; nothing is lost by that.
+    """
+    totals = {"calls": 0, "accepted": 0, "deferred": 0, "buried": 0, "uncertain": 0}
+    lease = kit.spool.take_lease(run.request_id)
+    if lease is None:
+        return {"drain": "left to the holder of the lease"}
+    burst = False
+    while lease is not None:
+        state = Round(ledger=lease.ledger)
+        left: set[str] = set()
+        try:
+            left = _hold(kit, run, lease, state, totals, burst=burst)
+        finally:
+            kit.spool.release(lease, state.ledger)
+        burst = True
+        lease = kit.spool.take_lease(run.request_id) if _more_to_do(kit, run, left) else None
+    return {"drain": "done", **totals}
+
+
+def _more_to_do(kit: Kit, run: Invocation, left: set[str]) -> bool:
+    """Whether notes have come that this drain has not seen: their receivers found the lease taken."""
+    return kit.clock() < run.deadline and not left.issuperset(kit.spool.survey(kit.clock()).due)
+
+
+def _hold(  # noqa: PLR0913 - the lease, and where results go
+    kit: Kit, run: Invocation, lease: Lease, last: Round, totals: dict[str, int], *, burst: bool
+) -> set[str]:
+    """Run rounds while there is something to do; `last` carries the ledger out, also past an error.
+
+    Returns the keys of the notes that were seen and could not be settled.
+    """
+    survey = _gather(kit, run) if burst else kit.spool.survey(kit.clock())
+    old_leases: Sequence[str] = lease.old
+    while True:
+        state = Round(ledger=last.ledger, ended=last.ended)
+        before = len(state.ended)
+        try:
+            _round(kit, run, survey, state, old_leases)
+        finally:
+            last.ledger = state.ledger
+            _count(totals, state)
+        progress = len(state.ended) > before or state.changed
+        if state.uncertain or not progress or kit.clock() >= run.deadline:
+            return set(survey.due)
+        if len(survey.due) <= 1:
+            return set()  # a lone note: the look after giving the lease back is enough
+        old_leases = ()
+        survey = _gather(kit, run)
+        if not survey.due:
+            return set()
+
+
+def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: Sequence[str]) -> None:
+    """Look, plan, submit, settle: one pass over what is due."""
+    resolved = resolve(kit, survey, state)
+    notes = [*(kit.spool.read(survey.due) if survey.due else []), *resolved.notes]
+    out = state.ended | resolved.held
+    tasks = [task for each in notes for task in each.tasks if task.id not in out]
+    if tasks:
+        _submit_all(kit, run, tasks, survey, state)
+    _settle(kit, run, survey, notes, state, old_leases)
+
+
+def _submit_all(kit: Kit, run: Invocation, tasks: Sequence[Task], survey: Survey, state: Round) -> None:
+    _read_quota(kit, state)
+    now = kit.clock()
+    unfinished = _unfinished(kit, survey) if any(task.kind is Kind.PREFETCH for task in tasks) else frozenset()
+    planned = plan(tasks, state.ledger, kit.limits, now, unfinished)
+    for deferral in planned.deferred:
+        _defer(state, deferral, now)
+    stopped: dict[str, CdnError] = {}
+    for call in planned.calls:
+        unit = unit_of(call.kind, call.form)
+        if kit.clock() >= run.deadline or any(isinstance(error, Unreachable) for error in stopped.values()):
+            return  # what was not sent stays in its notes, due as before
+        if unit in stopped:
+            _defer_like(kit, state, call, stopped[unit])
+        elif error := submit(kit, run, call, state):
+            stopped[unit] = error
+
+
+def _read_quota(kit: Kit, state: Round) -> None:
+    """Ask what the day leaves, now and then. Where that fails, the API itself says when it is spent."""
+    now = kit.clock()
+    if not state.ledger.needs_reading(now):
+        return
+    try:
+        state.ledger = state.ledger.at(now).with_reading(kit.cdn.quota(), now)
+    except CdnError as error:
+        kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
+
+
+def _unfinished(kit: Kit, survey: Survey) -> frozenset[str]:
+    """URLs whose refresh was accepted and is not known to be complete."""
+    accepted = kit.spool.submissions(f"{key}.accepted" for key in survey.accepted)
+    return frozenset(url for each in accepted.values() if each.batch.kind is Kind.REFRESH for url in each.batch.urls)
+
+
+def _defer(state: Round, deferral: Deferral, now: float) -> None:
+    step = Step(now, Result.DEFERRED, "Planned", deferral.reason)
+    state.defer([deferral.task], deferral.due, now, step, tried=False)
+
+
+def _defer_like(kit: Kit, state: Round, call: Call, error: CdnError) -> None:
+    """Defer a call for the error that stopped an earlier one of the same shape, without making it."""
+    now, chance = kit.clock(), kit.chance()
+    step = Step(now, Result.DEFERRED, error.code, error.message)
+    for task in call.tasks:
+        state.defer([task], due_after(error, task.attempt, now, chance), now, step, tried=False)
+
+
+def _settle(
+    kit: Kit, run: Invocation, survey: Survey, notes: Sequence[Note], state: Round, old_leases: Sequence[str]
+) -> None:
+    """Write what stays, then the log, and only then delete what has been replaced or settled."""
+    for task, reason in state.dead:
+        now = kit.clock()
+        day = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d")
+        kit.spool.bury(Bad(id=task.id, day=day, at=now, reason=reason, request_id=run.request_id, task=task))
+    change = rewrite(notes, state.ended, state.changed)
+    for new in change.put:
+        kit.spool.put(new)
+    logged = log_outcomes(kit, state.outcomes, survey.unlogged)
+    kit.spool.clean(notes=change.delete, intents=state.intents, outcomes=logged, leases=old_leases)
+
+
+def _gather(kit: Kit, run: Invocation) -> Survey:
+    """Look what has arrived meanwhile; in a burst, wait until a call is full or nothing more arrives."""
+    survey = kit.spool.survey(kit.clock())
+    until = min(kit.clock() + kit.linger_seconds, run.deadline)
+    while 0 < len(survey.due) < URLS_PER_REFRESH_CALL_MAX and kit.clock() < until:
+        kit.sleep(kit.linger_seconds / LINGER_POLLS)
+        seen = len(survey.due)
+        survey = kit.spool.survey(kit.clock())
+        if len(survey.due) == seen:
+            break
+    return survey
+
+
+def _count(totals: dict[str, int], state: Round) -> None:
+    totals["calls"] += state.calls
+    totals["accepted"] += sum(1 for each in state.outcomes if each.result is Result.ACCEPTED)
+    totals["deferred"] += len(state.changed)
+    totals["buried"] += len(state.dead)
+    totals["uncertain"] += int(state.uncertain)

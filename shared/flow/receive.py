@@ -1,0 +1,101 @@
+"""An OSS event in; its tasks are made durable first, then the spool is drained if nobody else does it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timezone
+
+from shared.core.errors import StoreError
+from shared.core.events import BadEvent, read
+from shared.core.model import Outcome, Result, Task, digest
+from shared.core.notes import note
+from shared.core.spool import Bad
+from shared.core.urls import Skipped, tasks_of
+from shared.flow.drain import drain
+from shared.flow.kit import Invocation, Kit
+from shared.flow.log import log_outcomes
+
+
+def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
+    """Note what an event makes stale, then drain. Returns what the canonical log line says.
+
+    Raises only where the event could not be made durable: the platform then delivers it again.
+    """
+    received = read(event)
+    tasks: dict[str, Task] = {}
+    skipped: list[Skipped] = []
+    for change in received.changes:
+        caused, passed_over = tasks_of(change, kit.sites)
+        tasks.update((task.id, task) for task in caused)
+        skipped += passed_over
+    if tasks:
+        kit.spool.put(note(list(tasks.values())))
+    for bad in received.bad:
+        _bury(kit, bad, run)
+    summary: dict[str, object] = {
+        "changes": len(received.changes),
+        "tasks": len(tasks),
+        "skipped": len(skipped),
+        "ignored": len(received.ignored),
+        "dead": len(received.bad),
+    }
+    return summary | _after_durable(kit, run, skipped, received.bad, drain_now=bool(tasks))
+
+
+def _after_durable(
+    kit: Kit, run: Invocation, skipped: list[Skipped], bad: tuple[BadEvent, ...], *, drain_now: bool
+) -> dict[str, object]:
+    """Do what may fail without losing anything: a failure is reported, and the timer goes on from the spool."""
+    try:
+        now = kit.clock()
+        log_outcomes(kit, [_skip(each, now) for each in skipped] + [_dead(each, run, now) for each in bad])
+        return drain(kit, run) if drain_now else {}
+    except StoreError as error:
+        kit.report.error("the spool failed after the event was noted; the timer will go on", reason=str(error))
+        return {"drain": "failed"}
+
+
+def _bury(kit: Kit, bad: BadEvent, run: Invocation) -> None:
+    now = kit.clock()
+    kit.spool.bury(
+        Bad(
+            id=bad_id(bad),
+            day=datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d"),
+            at=now,
+            reason=bad.reason,
+            event=base64.b64encode(bad.payload).decode(),
+            request_id=run.request_id,
+        )
+    )
+    kit.report.error("an event could not be read; it is kept in dead/", reason=bad.reason, dead_id=bad_id(bad))
+
+
+def bad_id(bad: BadEvent) -> str:
+    """Name an unreadable event by its bytes, so that a second delivery is kept once."""
+    return digest(base64.b64encode(bad.payload).decode())
+
+
+def _skip(skipped: Skipped, now: float) -> Outcome:
+    change = skipped.change
+    return Outcome(
+        time=now,
+        result=Result.SKIPPED,
+        event_id=change.id,
+        event_name=change.event_name,
+        event_time=change.time,
+        bucket=change.bucket,
+        key=change.key,
+        site=skipped.site,
+        message=skipped.reason,
+    )
+
+
+def _dead(bad: BadEvent, run: Invocation, now: float) -> Outcome:
+    return Outcome(
+        time=now,
+        result=Result.DEAD,
+        event_id=bad_id(bad),
+        request_id=run.request_id,
+        code="BadEvent",
+        message=bad.reason,
+    )
