@@ -1,4 +1,4 @@
-"""Timer: what could not be submitted when its event came is submitted once it is due."""
+"""Timer: submissions are followed to their end, and what failed or had to wait goes again once it is due."""
 
 from shared import flow, wiring
 

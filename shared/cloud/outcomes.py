@@ -58,7 +58,7 @@ def _client(endpoint: str, keys: KeyRing) -> Any:
     from aliyun.log import LogClient, LogException  # noqa: PLC0415 - slow to import, see above
     from aliyun.log.credentials import Credentials, CredentialsProvider  # noqa: PLC0415 - slow to import, see above
 
-    class Provider(CredentialsProvider):  # type: ignore[misc]
+    class Provider(CredentialsProvider):
         """Gives the SDK the keys of the current invocation."""
 
         def get_credentials(self) -> Any:
@@ -70,7 +70,7 @@ def _client(endpoint: str, keys: KeyRing) -> Any:
 
         def _sendRequest(self, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - the SDK's name
             try:
-                return super()._sendRequest(*args, **kwargs)
+                return super()._sendRequest(*args, **kwargs)  # type: ignore[misc]
             except LogException as fault:
                 raise LogStoreDown(fault.get_error_code(), fault.get_error_message()) from fault
 

@@ -5,7 +5,7 @@
                  time at which to ask for its status
     unlogged/    outcomes that the log store did not take
     dead/        what was given up, by day, with the reason
-    lease/       who drains: NUMBER-held, then NUMBER-free with the ledger
+    lease/       who drains and who settles: WORK/NUMBER-held, then WORK/NUMBER-free with the ledger
     report/      the latest status
 
 Rules:
@@ -25,7 +25,7 @@ from shared.cloud.bucket import Bucket, Entry
 from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
 from shared.core.notes import Note, due_of
 from shared.core.quota import Ledger
-from shared.core.spool import Bad, Intent, Lease, Survey
+from shared.core.spool import Bad, Intent, Lease, Survey, submission_key
 
 STATUS_AFTER_SECONDS = 60
 """When the CDN is first asked about a submission; a refresh takes five to six minutes."""
@@ -47,7 +47,7 @@ class Spool:
         self._bucket = bucket
         self._lease_seconds = lease_seconds
         self._own_notes: dict[str, Note] = {}
-        self._own_ledger: tuple[int, Ledger] = (-1, Ledger())
+        self._own_ledgers: dict[str, tuple[int, Ledger]] = {}
 
     def check(self) -> None:
         """Fail with `StoreError` where the spool cannot be reached with these settings and keys."""
@@ -63,25 +63,27 @@ class Spool:
         body = json_bytes(bad)
         self._bucket.put(f"dead/{bad.day}/{bad.id}.json", body)
 
-    def take_lease(self, owner: str) -> Lease | None:
-        """Become the one who drains; None where somebody else is, or was quicker."""
-        entries, date = self._all("lease/")
-        states = [(int(number), state, entry) for entry in entries for number, _, state in [_lease_parts(entry)]]
+    def take_lease(self, work: str, owner: str) -> Lease | None:
+        """Become the one who does some work (`drain`, `settle`); None where somebody is at it, or was quicker."""
+        area = f"lease/{work}/"
+        entries, date = self._all(area)
+        states = [(*_lease_parts(entry.key), entry) for entry in entries]
         newest = max((number for number, _, _ in states), default=0)
-        freed = any(number == newest and state == "free" for number, state, _ in states)
-        for number, state, entry in states:
-            if number == newest and state == "held" and not freed and date - entry.modified <= self._lease_seconds:
-                return None
+        now = [(state, entry.modified) for number, state, entry in states if number == newest]
+        freed = any(state == "free" for state, _ in now)
+        if not freed and any(date - modified <= self._lease_seconds for _, modified in now):
+            return None
         number = newest + 1
-        if not self._bucket.put_new(f"lease/{number:012d}-held", json_bytes({"owner": owner})):
+        if not self._bucket.put_new(_lease_key(work, number, "held"), json_bytes({"owner": owner})):
             return None
         old = tuple(entry.key for each, _, entry in states if each <= newest - LEASE_NUMBERS_KEPT)
-        return Lease(number=number, ledger=self._ledger_of(newest, freed=freed), old=old)
+        ledger = self._ledger_of(work, newest) if freed else Ledger()
+        return Lease(work=work, number=number, ledger=ledger, old=old)
 
     def release(self, lease: Lease, ledger: Ledger) -> None:
         """Give the lease back, with the ledger for the next holder."""
-        self._bucket.put(f"lease/{lease.number:012d}-free", json_bytes(ledger))
-        self._own_ledger = (lease.number, ledger)
+        self._bucket.put(_lease_key(lease.work, lease.number, "free"), json_bytes(ledger))
+        self._own_ledgers[lease.work] = (lease.number, ledger)
 
     def survey(self, now: float) -> Survey:
         """List what a drain has to look at; of the notes only those that are due at `now`, most urgent first."""
@@ -101,13 +103,13 @@ class Spool:
         return own + [_note_tasks.decode(body) for body in others.values()]
 
     def intend(self, batch: Batch) -> str:
-        """Write down that a call is about to be made; returns the key for `accept` and `forget`."""
-        key = f"{int((batch.created + STATUS_AFTER_SECONDS) * 1000):013d}-{batch.id}"
+        """Write down that a call is about to be made; returns the key for `accept` and `clean`."""
+        key = submission_key(batch, batch.created + STATUS_AFTER_SECONDS)
         self._bucket.put(f"submitted/{key}.submitting", json_bytes(Submission(batch)))
         return key
 
     def accept(self, key: str, submission: Submission) -> None:
-        """Write down that a call was accepted. The intent goes with the next `clean`."""
+        """Write down that a call was accepted, or what of it is still running. An intent goes with `clean`."""
         self._bucket.put(f"submitted/{key}.accepted", json_bytes(submission))
 
     def submissions(self, names: Iterable[str]) -> dict[str, Submission]:
@@ -145,13 +147,12 @@ class Spool:
         if keys:
             self._bucket.delete(keys)
 
-    def _ledger_of(self, number: int, *, freed: bool) -> Ledger:
-        """The ledger that the last holder left; an empty one where it left none."""
-        if not freed:
-            return Ledger()
-        if self._own_ledger[0] == number:
-            return self._own_ledger[1]
-        body = self._bucket.get(f"lease/{number:012d}-free")
+    def _ledger_of(self, work: str, number: int) -> Ledger:
+        """Read the ledger that the last holder left; this instance remembers its own."""
+        own_number, ledger = self._own_ledgers.get(work, (-1, Ledger()))
+        if own_number == number:
+            return ledger
+        body = self._bucket.get(_lease_key(work, number, "free"))
         return _ledger.decode(body) if body else Ledger()
 
     def _all(self, prefix: str) -> tuple[list[Entry], float]:
@@ -165,8 +166,13 @@ class Spool:
             after = listing.entries[-1].key
 
 
-def _lease_parts(entry: Entry) -> tuple[str, str, str]:
-    return entry.key.removeprefix("lease/").partition("-")
+def _lease_key(work: str, number: int, state: str) -> str:
+    return f"lease/{work}/{number:012d}-{state}"
+
+
+def _lease_parts(key: str) -> tuple[int, str]:
+    number, _, state = key.rpartition("/")[2].partition("-")
+    return int(number), state
 
 
 def _sorted(found: Survey, entries: Iterable[Entry], now: float) -> Survey:

@@ -99,6 +99,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str = ""
 
 
+HISTORY_STEPS_MAX = 20
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """One URL to refresh or prefetch.
 
@@ -116,8 +119,15 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     force: bool = False
     then_prefetch: bool = False
     attempt: int = 0
+    """How often it was part of a call that came to nothing, or failed at the CDN."""
+    failures: int = 0
+    """How often the CDN accepted it and failed."""
     due: float = 0.0
     history: tuple[Step, ...] = ()
+
+    def with_step(self, step: Step) -> Task:
+        """Add an entry to the history; the oldest ones give way."""
+        return msgspec.structs.replace(self, history=(*self.history, step)[-HISTORY_STEPS_MAX:])
 
     @property
     def domain(self) -> str:

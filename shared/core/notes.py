@@ -58,12 +58,12 @@ def rewrite(notes: Iterable[Note], ended: set[str], changed: Mapping[str, Task])
             continue
         delete.append(old.key)
         staying.update((task.id, task) for task in left)
-    put = tuple(_notes(staying.values()))
+    put = tuple(notes_of(staying.values()))
     written = {new.key for new in put}
     return Rewrite(put, tuple(key for key in delete if key not in written))
 
 
-def _notes(tasks: Iterable[Task]) -> Iterable[Note]:
+def notes_of(tasks: Iterable[Task]) -> Iterable[Note]:
     """Gather tasks that are due together, each note within its limit."""
     by_due: dict[tuple[float, int], list[Task]] = {}
     for task in tasks:

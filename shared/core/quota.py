@@ -1,4 +1,4 @@
-"""What the account may still spend: the day's quota, the minute's, and the ledger that carries both from drain to drain."""
+"""What the account may still spend, today and this minute, and the ledger that carries it from drain to drain."""
 
 from __future__ import annotations
 

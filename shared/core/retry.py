@@ -11,6 +11,17 @@ REFUSED_WAIT_SECONDS = 60.0
 """A refusal needs a person, so there is no hurry; once a minute is enough to notice that it was mended."""
 
 
+FAILED_TRIES_MAX = 5
+FAILED_PAUSE_FIRST_SECONDS = 60.0
+FAILED_PAUSE_MAX_SECONDS = 3_600.0
+
+
+def failed_pause(failures: int, chance: float) -> float:
+    """How long a task waits after its n-th failure at the CDN, in seconds, between half and the whole pause."""
+    pause = min(FAILED_PAUSE_MAX_SECONDS, FAILED_PAUSE_FIRST_SECONDS * 4.0 ** (failures - 1))
+    return pause * (0.5 + chance / 2)
+
+
 def backoff(attempt: int, chance: float) -> float:
     """Exponential backoff with full jitter, in seconds; `attempt` counts from 0."""
     ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(attempt, 10))

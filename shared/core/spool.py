@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.core.model import Task
+from shared.core.model import Batch, Task
 from shared.core.quota import Ledger
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The right to drain: its number, the ledger that the last holder left, old lease objects to delete."""
+    """The right to do some work: its number, the ledger that the last holder left, old lease objects to delete."""
 
+    work: str
     number: int
     ledger: Ledger
     old: tuple[str, ...] = ()
@@ -46,3 +47,18 @@ class Bad(msgspec.Struct, frozen=True, omit_defaults=True):
     event: str = ""
     request_id: str = ""
     task: Task | None = None
+
+
+def submission_key(batch: Batch, check: float) -> str:
+    """Name a submission in the spool; the name begins with when to ask for its status (milliseconds)."""
+    return f"{int(check * 1000):013d}-{batch.id}"
+
+
+def check_of(key: str) -> float:
+    """When to ask for the status of a submission, in epoch seconds."""
+    return int(key.partition("-")[0]) / 1000
+
+
+def call_of(key: str) -> str:
+    """The id of a submission's batch."""
+    return key.partition("-")[2]

@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from shared.core.errors import CdnError, Unreachable
 from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
@@ -20,7 +19,8 @@ from shared.core.notes import Note, rewrite
 from shared.core.plan import Call, Deferral, plan
 from shared.core.quota import unit_of
 from shared.core.retry import due_after
-from shared.core.spool import Bad, Lease, Survey
+from shared.core.spool import Lease, Survey
+from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
 from shared.flow.resolve import resolve
@@ -36,7 +36,7 @@ def drain(kit: Kit, run: Invocation) -> dict[str, object]:
     Raises `StoreError` where the spool fails; nothing is lost by that.
     """
     totals = {"calls": 0, "accepted": 0, "deferred": 0, "buried": 0, "uncertain": 0}
-    lease = kit.spool.take_lease(run.request_id)
+    lease = kit.spool.take_lease("drain", run.request_id)
     if lease is None:
         return {"drain": "left to the holder of the lease"}
     burst = False
@@ -48,7 +48,7 @@ def drain(kit: Kit, run: Invocation) -> dict[str, object]:
         finally:
             kit.spool.release(lease, state.ledger)
         burst = True
-        lease = kit.spool.take_lease(run.request_id) if _more_to_do(kit, run, left) else None
+        lease = kit.spool.take_lease("drain", run.request_id) if _more_to_do(kit, run, left) else None
     return {"drain": "done", **totals}
 
 
@@ -57,9 +57,7 @@ def _more_to_do(kit: Kit, run: Invocation, left: set[str]) -> bool:
     return kit.clock() < run.deadline and not left.issuperset(kit.spool.survey(kit.clock()).due)
 
 
-def _hold(  # noqa: PLR0913 - the lease, and where results go
-    kit: Kit, run: Invocation, lease: Lease, last: Round, totals: dict[str, int], *, burst: bool
-) -> set[str]:
+def _hold(kit: Kit, run: Invocation, lease: Lease, last: Round, totals: dict[str, int], *, burst: bool) -> set[str]:
     """Run rounds while there is something to do; `last` carries the ledger out, also past an error.
 
     Returns the keys of the notes that were seen and could not be settled.
@@ -149,9 +147,7 @@ def _settle(
 ) -> None:
     """Write what stays, then the log, and only then delete what has been replaced or settled."""
     for task, reason in state.dead:
-        now = kit.clock()
-        day = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d")
-        kit.spool.bury(Bad(id=task.id, day=day, at=now, reason=reason, request_id=run.request_id, task=task))
+        bury_task(kit, run, task, reason)
     change = rewrite(notes, state.ended, state.changed)
     for new in change.put:
         kit.spool.put(new)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import datetime, timezone
-
 from shared.core.errors import StoreError
 from shared.core.events import BadEvent, read
-from shared.core.model import Outcome, Result, Task, digest
+from shared.core.model import Outcome, Result, Task
 from shared.core.notes import note
-from shared.core.spool import Bad
 from shared.core.urls import Skipped, tasks_of
+from shared.flow.bury import bury_event
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
@@ -30,8 +27,7 @@ def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
         skipped += passed_over
     if tasks:
         kit.spool.put(note(list(tasks.values())))
-    for bad in received.bad:
-        _bury(kit, bad, run)
+    buried = {bury_event(kit, run, bad): bad for bad in received.bad}
     summary: dict[str, object] = {
         "changes": len(received.changes),
         "tasks": len(tasks),
@@ -39,40 +35,22 @@ def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
         "ignored": len(received.ignored),
         "dead": len(received.bad),
     }
-    return summary | _after_durable(kit, run, skipped, received.bad, drain_now=bool(tasks))
+    return summary | _after_durable(kit, run, skipped, buried, drain_now=bool(tasks))
 
 
 def _after_durable(
-    kit: Kit, run: Invocation, skipped: list[Skipped], bad: tuple[BadEvent, ...], *, drain_now: bool
+    kit: Kit, run: Invocation, skipped: list[Skipped], buried: dict[str, BadEvent], *, drain_now: bool
 ) -> dict[str, object]:
     """Do what may fail without losing anything: a failure is reported, and the timer goes on from the spool."""
     try:
         now = kit.clock()
-        log_outcomes(kit, [_skip(each, now) for each in skipped] + [_dead(each, run, now) for each in bad])
+        log_outcomes(
+            kit, [_skip(each, now) for each in skipped] + [_dead(each, bad, run, now) for each, bad in buried.items()]
+        )
         return drain(kit, run) if drain_now else {}
     except StoreError as error:
         kit.report.error("the spool failed after the event was noted; the timer will go on", reason=str(error))
         return {"drain": "failed"}
-
-
-def _bury(kit: Kit, bad: BadEvent, run: Invocation) -> None:
-    now = kit.clock()
-    kit.spool.bury(
-        Bad(
-            id=bad_id(bad),
-            day=datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d"),
-            at=now,
-            reason=bad.reason,
-            event=base64.b64encode(bad.payload).decode(),
-            request_id=run.request_id,
-        )
-    )
-    kit.report.error("an event could not be read; it is kept in dead/", reason=bad.reason, dead_id=bad_id(bad))
-
-
-def bad_id(bad: BadEvent) -> str:
-    """Name an unreadable event by its bytes, so that a second delivery is kept once."""
-    return digest(base64.b64encode(bad.payload).decode())
 
 
 def _skip(skipped: Skipped, now: float) -> Outcome:
@@ -90,11 +68,11 @@ def _skip(skipped: Skipped, now: float) -> Outcome:
     )
 
 
-def _dead(bad: BadEvent, run: Invocation, now: float) -> Outcome:
+def _dead(bad_id: str, bad: BadEvent, run: Invocation, now: float) -> Outcome:
     return Outcome(
         time=now,
         result=Result.DEAD,
-        event_id=bad_id(bad),
+        event_id=bad_id,
         request_id=run.request_id,
         code="BadEvent",
         message=bad.reason,

@@ -11,8 +11,6 @@ from shared.core.cdntask import Accepted
 from shared.core.model import Batch, Outcome, Result, Step, Task, outcome
 from shared.core.quota import Ledger
 
-HISTORY_STEPS_MAX = 20
-
 
 @dataclass
 class Round:
@@ -66,8 +64,7 @@ class Round:
     def defer(self, tasks: Iterable[Task], due: float, now: float, step: Step, *, tried: bool) -> None:
         """Tasks stay in the spool until `due`; `tried` tells whether a call was made for them."""
         for task in tasks:
-            history = (*task.history, step)[-HISTORY_STEPS_MAX:]
-            later = msgspec.structs.replace(task, due=due, attempt=task.attempt + int(tried), history=history)
+            later = msgspec.structs.replace(task, due=due, attempt=task.attempt + int(tried)).with_step(step)
             self.changed[task.id] = later
             self.outcomes.append(
                 outcome(
@@ -84,7 +81,7 @@ class Round:
     def bury(self, tasks: Sequence[Task], now: float, step: Step) -> None:
         """Tasks that can never go end here, with their history."""
         for task in tasks:
-            last = msgspec.structs.replace(task, history=(*task.history, step)[-HISTORY_STEPS_MAX:])
+            last = task.with_step(step)
             self.dead.append((last, f"{step.code}: {step.message}"))
             self.ended.add(task.id)
             self.outcomes.append(

@@ -71,7 +71,6 @@ def _split(
     now = kit.clock()
     step = Step(now, Result.DEAD, rejection.code, rejection.message, rejection.request_id)
     state.bury(bad, now, step)
-    kit.report.error("the CDN will never take this URL; it is kept in dead/", url=bad[0].url, code=rejection.code)
     return [[task for tasks in aside for task in tasks]] if aside else []
 
 

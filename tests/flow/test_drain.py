@@ -1,0 +1,240 @@
+"""What the drain does when the CDN, the log store or another drain gets in the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cloud import Options
+from scripts.localcloud.web import Request
+from tests.flow.world import SITES, World
+
+TWO_DOMAINS = """
+sites:
+  - bucket: content
+    domains: [static.example.com, not-ours.example.org]
+"""
+
+
+def test_a_burst_goes_out_in_full_calls() -> None:
+    """A thousand waiting notes become one call of a thousand URLs."""
+    world = World()
+    events = [world.put(f"{number}.html") for number in range(1000)]
+    world.cloud.faults.next("oss", "refused", times=10**9, match=lambda request: "lease" in request.query)
+    for event in events:
+        world.deliver(event)
+    world.cloud.faults.stop()
+    world.tick()
+    assert [1000] == [call.urls for call in world.refresh_calls()]
+    assert world.spool("waiting/") == []
+
+
+def test_equal_urls_are_sent_once() -> None:
+    """Fifty writes of one object that wait together cost one unit, and each has its outcome."""
+    world = World()
+    world.cloud.faults.next("oss", "refused", times=10**9, match=lambda request: "lease" in request.query)
+    for number in range(50):
+        world.deliver(world.put("hot.html", b"%d" % number))
+    world.cloud.faults.stop()
+    world.tick()
+    assert world.submitted_urls() == ["https://static.example.com/hot.html"]
+    assert {"accepted": 1, "superseded": 49} == {
+        name: count for name, count in world.results().items() if name in {"accepted", "superseded"}
+    }
+
+
+def test_a_foreign_domain_ends_in_dead_and_the_others_go() -> None:
+    """A domain that is not the account's is given up with the API's reason; its neighbours are refreshed."""
+    world = World(TWO_DOMAINS)
+    world.deliver(world.put("a.html"))
+    assert world.submitted_urls() == ["https://static.example.com/a.html"]
+    (key,) = world.spool("dead/")
+    dead = world.spooled(key)
+    assert dead["reason"].startswith("InvalidDomain.NotFound")
+    assert dead["task"]["url"] == "https://not-ours.example.org/a.html"
+    assert world.spool("waiting/") == []
+
+
+def test_a_wrong_secret_keeps_tasks_waiting_and_says_so() -> None:
+    """Refused credentials lose nothing: the task waits, the log says who must act, and it goes out later."""
+    world = World()
+    event = world.put("a.html")
+    role = world.cloud.role
+    world.cloud._keys[role.access_key_id] = "another secret"  # noqa: SLF001 - a person changes the key behind our back
+    world.cloud.faults.next("oss", "throttle", times=0)
+    with pytest.raises(Exception, match="SignatureDoesNotMatch"):
+        world.deliver(event)
+    world.cloud._keys[role.access_key_id] = role.access_key_secret  # noqa: SLF001 - and puts it right
+    world.deliver(event)
+    assert world.submitted_urls() == ["https://static.example.com/a.html"]
+
+
+def test_a_missing_permission_keeps_tasks_waiting() -> None:
+    """When the CDN refuses the account, tasks wait in the spool with the reason and go once it is mended."""
+    world = World()
+    world.cloud.cdn.expired_tokens.add(world.cloud.role.security_token)
+    summary = world.deliver(world.put("a.html"))
+    assert summary["deferred"] == 1
+    assert "an operator must act" in world.log.getvalue()
+    world.cloud.cdn.expired_tokens.clear()
+    world.clock.advance(61)
+    world.tick()
+    assert world.submitted_urls() == ["https://static.example.com/a.html"]
+
+
+def test_the_day_s_quota_defers_to_the_reset() -> None:
+    """What the day's quota does not leave waits for 00:00 UTC+8 and goes then."""
+    world = World(options=Options(limits=Limits(url_refreshes_per_day=2)), env={"RESERVE_PERCENT": "0"})
+    for number in range(5):
+        world.deliver(world.put(f"{number}.html"))
+    assert len(world.submitted_urls()) == 2
+    assert len(world.spool("waiting/")) == 3
+    world.tick()
+    assert len(world.submitted_urls()) == 2
+    world.clock.advance(86_400)
+    world.tick()
+    assert len(world.submitted_urls()) == 4
+    world.clock.advance(86_400)
+    world.tick()
+    assert sorted(world.submitted_urls()) == [f"https://static.example.com/{number}.html" for number in range(5)]
+
+
+def test_removals_may_use_the_reserve() -> None:
+    """The reserve is kept from ordinary uploads, and a takedown may use it."""
+    world = World(options=Options(limits=Limits(url_refreshes_per_day=10)), env={"RESERVE_PERCENT": "20"})
+    for number in range(10):
+        world.deliver(world.put(f"{number}.html"))
+    assert len(world.submitted_urls()) == 8
+    world.deliver(world.remove("9.html"))
+    assert world.submitted_urls()[-1] == "https://static.example.com/9.html"
+
+
+def test_the_minute_s_limit_defers_to_the_next_minute() -> None:
+    """URLs over the limit per minute and domain wait for the next minutes, and no call is refused for it."""
+    world = World(
+        options=Options(limits=Limits(urls_per_minute_per_domain=10)), env={"URLS_PER_MINUTE_PER_DOMAIN": "10"}
+    )
+    world.clock.advance_to(world.clock.now() // 60 * 60 + 60)
+    for number in range(25):
+        world.deliver(world.put(f"{number}.html"))
+    assert len(world.submitted_urls()) == 10
+    for _ in range(3):
+        world.clock.advance(61)
+        world.tick()
+    assert len(world.submitted_urls()) == 25
+    assert {"OK"} == {call.code for call in world.refresh_calls()}
+
+
+def test_the_log_store_down_stops_no_task() -> None:
+    """Outcomes wait in the spool while the log store is down, and are written once it answers, in order."""
+    world = World()
+    world.cloud.faults.next("sls", "server_error", times=2)
+    world.deliver(world.put("1.html"))
+    world.clock.advance(1)
+    world.deliver(world.put("2.html"))
+    assert len(world.submitted_urls()) == 2
+    assert len(world.spool("unlogged/")) == 2
+    world.clock.advance(1)
+    world.deliver(world.put("3.html"))
+    assert world.spool("unlogged/") == []
+    assert ["1.html", "2.html", "3.html"] == [record["key"] for record in world.outcomes()]
+
+
+def test_two_drains_at_once_lose_nothing() -> None:
+    """A second instance that drains in the middle of the first's call leaves every URL covered."""
+    world = World()
+    other = world.new_instance()
+    second: list[object] = []
+
+    def meanwhile(service: str, _request: object) -> None:
+        if service == "cdn" and not second:
+            second.append(world.put("b.html"))
+            second.append(world.deliver(second[0], other))
+
+    world.after = meanwhile
+    world.deliver(world.put("a.html"))
+    assert second[1]["drain"] == "left to the holder of the lease"  # type: ignore[index]
+    assert sorted(world.submitted_urls()) == ["https://static.example.com/a.html", "https://static.example.com/b.html"]
+    assert world.spool("waiting/") == []
+
+
+def test_an_expired_lease_is_taken_over() -> None:
+    """A holder that died is followed by another once its lease has run out, not before."""
+    world = World()
+    lease = world.instance.spool
+    world.deliver(world.put("warm.html"))
+    assert lease.take_lease("drain", "somebody who dies") is not None
+    assert world.deliver(world.put("a.html"))["drain"] == "left to the holder of the lease"
+    world.clock.advance(121)
+    assert world.tick()["accepted"] == 1
+
+
+def test_a_lost_answer_is_looked_up_before_anything_is_sent_again() -> None:
+    """Accepted but never answered: the task list is asked, and the unit is not spent twice."""
+    world = World()
+    world.cloud.faults.next("cdn", "lost", times=1, match=_refresh)
+    summary = world.deliver(world.put("a.html"))
+    assert summary["uncertain"] == 1
+    assert len(world.spool("waiting/")) == 1
+    world.tick()
+    assert world.submitted_urls() == ["https://static.example.com/a.html"]
+    assert world.spool("waiting/") == []
+    assert [key.rsplit(".", 1)[1] for key in world.spool("submitted/")] == ["accepted"]
+
+
+def test_a_call_that_never_arrived_is_sent_again() -> None:
+    """Not accepted and not answered: after the time in which rows appear, the URLs are sent again, once."""
+    world = World()
+    world.cloud.faults.next("cdn", "refused", times=1, match=_refresh)
+    world.deliver(world.put("a.html"))
+    world.tick()
+    assert world.submitted_urls() == []
+    world.clock.advance(16)
+    world.tick()
+    assert world.submitted_urls() == ["https://static.example.com/a.html"]
+    assert world.spool("waiting/") == []
+
+
+def test_an_earlier_refresh_is_not_taken_for_a_lost_one() -> None:
+    """A hot URL refreshed in the same second does not make a lost call look accepted."""
+    world = World()
+    world.deliver(world.put("hot.html", b"1"))
+    world.cloud.faults.next("cdn", "refused", times=1, match=_refresh)
+    world.deliver(world.put("hot.html", b"2"))
+    world.clock.advance(16)
+    world.tick()
+    assert len(world.submitted_urls()) == 2
+
+
+def test_a_throttled_call_is_tried_again_in_place() -> None:
+    """A short throttle costs a wait, not a deferral."""
+    world = World()
+    world.cloud.faults.next("cdn", "throttle", times=2, match=_refresh)
+    assert world.deliver(world.put("a.html"))["accepted"] == 1
+
+
+def test_one_bad_url_costs_at_most_eleven_more_calls() -> None:
+    """Of a thousand URLs one can never go: the others are accepted in the same drain, the bad one is buried."""
+    world = World(options=Options(limits=Limits(url_max_chars=60)))
+    world.cloud.faults.next("oss", "refused", times=10**9, match=lambda request: "lease" in request.query)
+    for number in range(1000):
+        world.deliver(world.put("x" * 60 if number == 377 else f"{number}.html"))
+    world.cloud.faults.stop()
+    world.tick()
+    assert len(world.submitted_urls()) == 999
+    assert len(world.refresh_calls()) <= 12
+    assert len(world.spool("dead/")) == 1
+    assert world.spool("waiting/") == []
+
+
+def test_the_quota_is_read_once_for_many_drains() -> None:
+    """Two drains soon after each other read the quota once, also in another instance."""
+    world = World(SITES)
+    world.deliver(world.put("1.html"))
+    world.deliver(world.put("2.html"), world.new_instance())
+    reads = [call for call in world.cloud.cdn.calls if call.operation == "DescribeRefreshQuota"]
+    assert len(reads) == 1
+
+
+def _refresh(request: Request) -> bool:
+    return request.header("x-acs-action") == "RefreshObjectCaches"

@@ -1,0 +1,179 @@
+"""A whole world on a virtual clock: the local cloud in process, and function instances that use it."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.localcloud.clock import VirtualClock
+from scripts.localcloud.cloud import LocalCloud, Options
+from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
+from scripts.localcloud.web import Request, Response
+from shared import flow, logs, wiring
+from shared.core.sitefile import read_sites
+from shared.settings import read_settings
+
+START = 1_790_000_000.25
+"""A Monday afternoon in China, so that no test meets the daily reset by accident."""
+
+SITES = """
+sites:
+  - bucket: content
+    domains: [static.example.com]
+"""
+
+
+@dataclass
+class Function:
+    """The part of a context that names the function."""
+
+    name: str = "object_created"
+    timeout: int = 60
+
+
+@dataclass
+class Keys:
+    """Temporary keys as the runtime of Python 3.10 hands them over."""
+
+    access_key_id: str
+    access_key_secret: str
+    security_token: str | None = None
+
+
+@dataclass
+class Context:
+    """What Function Compute passes beside the event."""
+
+    request_id: str
+    credentials: Keys
+    function: Function = field(default_factory=Function)
+
+
+class World:
+    """The local cloud, the events it has told, and function instances to deliver them to.
+
+    `calls` counts requests by service and method; `before` and `after` may be set to look at, or
+    interfere with, each request.
+    """
+
+    def __init__(
+        self, sites: str = SITES, options: Options | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.clock = VirtualClock(START)
+        self.options = options or Options()
+        self.cloud = LocalCloud(self.options, self.clock)
+        self.events: list[dict[str, Any]] = []
+        self.cloud.on_changed.append(self._told)
+        self.calls: Counter[str] = Counter()
+        self.trace: list[str] = []
+        self.after: Callable[[str, Request], None] = lambda _service, _request: None
+        self.log = io.StringIO()
+        self._env = {
+            "SPOOL_BUCKET": self.options.spool_bucket,
+            "LOG_PROJECT": self.options.log_project,
+            "LOGSTORE": self.options.logstore,
+            "REGION": self.options.region,
+            "OSS_ENDPOINT": f"http://oss-{self.options.region}.aliyuncs.com",
+            "CDN_ENDPOINT": "http://cdn.aliyuncs.com",
+            "LOG_ENDPOINT": f"http://{self.options.region}.log.aliyuncs.com",
+            **(env or {}),
+        }
+        self.sites = sites
+        self.requests = 0
+        self.instance = self.new_instance()
+
+    def new_instance(self, sites: str | None = None) -> wiring.Instance:
+        """Start another function instance: nothing is in its memory."""
+        settings = read_settings(self._env)
+        return wiring.build(
+            settings,
+            read_sites(sites or self.sites),
+            cdn_transport=HttpxTransport(self._watched("cdn"), self.clock),
+            oss_adapter=RequestsAdapter(self._watched("oss"), self.clock),
+            log_adapter=RequestsAdapter(self._watched("sls"), self.clock),
+            clock=self.clock.now,
+            sleep=self.clock.advance,
+            chance=random.Random(7).random,
+            report=logs.logger("INFO", self.log),
+            readers=1,
+        )
+
+    def context(self, function: str = "object_created") -> Context:
+        """Make the context of one more invocation, with the keys of the functions' role."""
+        self.requests += 1
+        role = self.cloud.role
+        keys = Keys(role.access_key_id, role.access_key_secret, role.security_token)
+        return Context(f"request-{self.requests}", keys, Function(function))
+
+    def put(self, key: str, data: bytes = b"new") -> dict[str, Any]:
+        """Write an object of the content bucket, as a person would; returns the event OSS told."""
+        self.cloud.oss.put(self.options.bucket, key, data)
+        return self.events[-1]
+
+    def remove(self, key: str) -> dict[str, Any]:
+        """Delete an object of the content bucket; returns the event OSS told."""
+        self.cloud.oss.delete(self.options.bucket, key)
+        return self.events[-1]
+
+    def deliver(self, event: object, instance: wiring.Instance | None = None) -> Mapping[str, object]:
+        """Invoke the OSS function with an event (bytes as they are, anything else as JSON)."""
+        payload = event if isinstance(event, bytes) else json.dumps(event).encode()
+        return wiring.run(instance or self.instance, flow.receive, payload, self.context())
+
+    def tick(self, instance: wiring.Instance | None = None) -> Mapping[str, object]:
+        """Invoke the timer's function."""
+        return wiring.run(instance or self.instance, flow.retry, b"{}", self.context("retry_failed"))
+
+    def spool(self, area: str = "") -> list[str]:
+        """List the spool's keys below an area such as `waiting/`, without the prefix."""
+        prefix = "cdn-refresh/" + area
+        found = [key for key in self.cloud.oss.keys(self.options.spool_bucket) if key.startswith(prefix)]
+        return [key.removeprefix("cdn-refresh/") for key in found]
+
+    def spooled(self, key: str) -> Any:
+        """Read an object of the spool as JSON."""
+        stored = self.cloud.oss.read(self.options.spool_bucket, "cdn-refresh/" + key)
+        assert stored is not None
+        return json.loads(stored.data)
+
+    def submitted_urls(self) -> list[str]:
+        """List every URL the CDN has accepted, in order, repeated as often as it was spent on."""
+        return [row.path for row in self.cloud.cdn.submissions]
+
+    def refresh_calls(self) -> list[Any]:
+        """List the refresh calls that the CDN has seen."""
+        return [call for call in self.cloud.cdn.calls if call.operation == "RefreshObjectCaches"]
+
+    def outcomes(self) -> list[dict[str, str]]:
+        """List the records in the log store."""
+        return self.cloud.sls.logs(self.options.log_project, self.options.logstore)
+
+    def results(self) -> Counter[str]:
+        """Count the records in the log store by result."""
+        return Counter(record["result"] for record in self.outcomes())
+
+    def lines(self) -> list[dict[str, Any]]:
+        """List what the functions printed."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    def _told(self, payload: dict[str, Any]) -> None:
+        if payload["events"][0]["oss"]["bucket"]["name"] == self.options.bucket:
+            self.events.append(payload)
+
+    def _watched(self, service: str) -> Callable[[Request], Response]:
+        handle = self.cloud.handle_for(service)
+
+        def watched(request: Request) -> Response:
+            response = handle(request)
+            assert isinstance(response, Response)
+            self.calls[service] += 1
+            self.trace.append(f"{service} {request.method} {request.path} {request.query}")
+            self.after(service, request)
+            return response
+
+        return watched
