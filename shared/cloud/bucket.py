@@ -71,7 +71,7 @@ class Bucket:
             oss2.ProviderAuthV4(_Provider(keys)),
             endpoint,
             name,
-            session=oss2.Session(adapter=adapter or _adapter(readers)),
+            session=_session(adapter or _adapter(readers)),
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             enable_crc=False,
             region=region,
@@ -145,6 +145,13 @@ class Bucket:
             raise StoreError(
                 f"{verb} {self.name}/{self.prefix}{key}", fault.code or f"HTTP{fault.status}", fault.message
             ) from fault
+
+
+def _session(adapter: Any) -> Any:
+    """Make oss2's session; it need not look for proxies and .netrc files at each request."""
+    session = oss2.Session(adapter=adapter)
+    session.session.trust_env = False
+    return session
 
 
 def _adapter(connections: int) -> HTTPAdapter:

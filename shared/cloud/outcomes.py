@@ -6,8 +6,10 @@ before the first submission needs it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -76,6 +78,8 @@ def _client(endpoint: str, keys: KeyRing) -> Any:
 
     client = OneTry(endpoint, source="", credentials_provider=Provider())
     client.timeout = TIMEOUT_SECONDS
+    if re.fullmatch(r"[0-9.]+", urlsplit(endpoint).hostname or ""):
+        client._isRowIp = True  # noqa: SLF001 - the SDK overlooks an address that has a scheme or a port
     return client
 
 

@@ -23,7 +23,7 @@ import msgspec
 
 from shared.cloud.bucket import Bucket, Entry
 from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
-from shared.core.notes import Note, due_of
+from shared.core.notes import Note, due_of, note_from_key
 from shared.core.quota import Ledger
 from shared.core.spool import Bad, Intent, Lease, Survey, submission_key
 
@@ -31,10 +31,10 @@ STATUS_AFTER_SECONDS = 60
 """When the CDN is first asked about a submission; a refresh takes five to six minutes."""
 
 NOTES_PER_SURVEY_MAX = 2_000
-LEASE_NUMBERS_KEPT = 20
+LEASE_NUMBERS_KEPT = 5
 """Old lease objects stay this long, so that a slow contender cannot take a number a second time."""
 
-_note_tasks = msgspec.json.Decoder(Note)
+_note = msgspec.json.Decoder(Note)
 _submission = msgspec.json.Decoder(Submission)
 _ledger = msgspec.json.Decoder(Ledger)
 _outcomes = msgspec.json.Decoder(list[Outcome])
@@ -97,10 +97,11 @@ class Spool:
             after = listing.entries[-1].key
 
     def read(self, keys: Sequence[str]) -> list[Note]:
-        """Read notes; those that another holder has settled meanwhile are absent."""
-        own = [self._own_notes[key] for key in keys if key in self._own_notes]
-        others = self._bucket.get_many("waiting/" + key for key in keys if key not in self._own_notes)
-        return own + [_note_tasks.decode(body) for body in others.values()]
+        """Read notes, from their keys where they stand there; those settled meanwhile by another are absent."""
+        known = {key: self._own_notes.get(key) or note_from_key(key) for key in keys}
+        unread = [key for key, found in known.items() if found is None]
+        bodies = self._bucket.get_many("waiting/" + key for key in unread) if unread else {}
+        return [found for found in known.values() if found] + [_note.decode(body) for body in bodies.values()]
 
     def intend(self, batch: Batch) -> str:
         """Write down that a call is about to be made; returns the key for `accept` and `clean`."""

@@ -1,0 +1,53 @@
+"""Options in; a local cloud in a process of its own, on free ports, for as long as a block runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 10.0
+
+
+class NotStarted(RuntimeError):
+    """The local cloud ended, or did not answer in time; the message has what it printed."""
+
+
+@contextmanager
+def local_cloud(options: Sequence[str] = ()) -> Iterator[Mapping[str, str]]:
+    """Start `serve` with some options; yield what its ready file says; stop it."""
+    with tempfile.TemporaryDirectory(prefix="local-cloud-") as folder:
+        ready = Path(folder, "ready.json")
+        command = [sys.executable, "-m", "scripts.localcloud", "serve", "--ready-file", str(ready), *options]
+        with Path(folder, "log").open("w+", encoding="utf-8") as log:
+            cloud = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            try:
+                _wait_until_ready(cloud, ready, log)
+                yield json.loads(ready.read_text(encoding="utf-8"))
+            finally:
+                _stop(cloud)
+
+
+def _wait_until_ready(cloud: subprocess.Popen[bytes], ready: Path, log: IO[str]) -> None:
+    until = time.monotonic() + START_SECONDS_MAX
+    while not ready.exists():
+        if cloud.poll() is not None or time.monotonic() > until:
+            log.seek(0)
+            raise NotStarted(f"the local cloud did not start:\n{log.read()}")
+        time.sleep(0.05)
+
+
+def _stop(cloud: subprocess.Popen[bytes]) -> None:
+    cloud.terminate()
+    try:
+        cloud.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        cloud.kill()
+        cloud.wait()

@@ -1,0 +1,283 @@
+"""Requests to the CDN's API go in; replies the official clients read, and tasks that end later, come out.
+
+Rules:
+1. A call that is refused changes nothing and spends nothing, except that it counts among the second's calls.
+2. The order of checks: signature, operation, calls a second, parameters, queue, day, minute.
+3. A task takes effect on the clock, when the listeners in `on_refreshed` and `on_prefetched` are called;
+   those in `on_finished` get the CDN event of a task id once all of its URLs have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from scripts.localcloud import cdn_events, cdn_queries, cdn_reply
+from scripts.localcloud.cdn_auth import Claim, Gatekeeper, read_claim
+from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.cdn_limits import Limits, Meter
+from scripts.localcloud.cdn_paths import (
+    DIRECTORY,
+    FILE,
+    IGNORE_PARAMS,
+    PREFETCH,
+    REFRESH_FORMS,
+    REGEX,
+    Purge,
+    check_url,
+    split_items,
+)
+from scripts.localcloud.cdn_tasks import Row, TaskBook
+from scripts.localcloud.clock import Clock
+from scripts.localcloud.web import Request, Response
+
+__all__ = ["API_VERSION", "CallRecord", "CdnApi", "Limits", "Purge", "Row"]
+
+API_VERSION = "2018-05-10"
+OK = "OK"
+BOOLEANS = {"": False, "true": True, "false": False}
+AREAS = frozenset({"", "domestic", "overseas"})
+# The quota reply names its fields after these; edge prefetch and blocking are not simulated.
+QUOTA_FIELDS = {
+    "Url": FILE,
+    "Dir": DIRECTORY,
+    "Regex": REGEX,
+    "IgnoreParams": IGNORE_PARAMS,
+    "Preload": PREFETCH,
+    "PreloadEdge": None,
+    "Block": None,
+}
+FAULTS = {"throttle": "Throttling.User", "server_error": "ServiceUnavailable"}
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """What became of one call. `code` is "OK" or the error's; `urls` counts the lines of ObjectPath."""
+
+    time: float
+    operation: str
+    access_key: str
+    request_id: str
+    code: str = OK
+    form: str = ""
+    urls: int = 0
+
+
+class CdnApi:
+    """The refresh and prefetch operations of the CDN, for one account.
+
+    `keys` maps access key ids to secrets; `tokens` the temporary ones among them to their security tokens;
+    `expired_tokens` names tokens that were good once. All are read at each call, so they may change.
+    `fail` may be replaced: it says for a URL whose task ends why that failed, or None.
+    `calls` and `submissions` are books for tests and proofs; they grow with the work unless `keep_books`
+    is false.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        keys: Mapping[str, str],
+        account_id: str,
+        domains: Iterable[str],
+        limits: Limits | None = None,
+        rng: random.Random,
+        tokens: dict[str, str] | None = None,
+        keep_books: bool = True,
+    ) -> None:
+        self.limits = limits if limits is not None else Limits()
+        self.domains = {domain.lower() for domain in domains}
+        self.tokens: dict[str, str] = tokens if tokens is not None else {}
+        self.expired_tokens: set[str] = set()
+        self.calls: list[CallRecord] = []
+        self.submissions: list[Row] = []
+        self.on_refreshed: list[Callable[[Purge], None]] = []
+        self.on_prefetched: list[Callable[[str], str]] = []
+        self.on_finished: list[Callable[[dict[str, Any]], None]] = []
+        self.fail: Callable[[str], str | None] = _never_fails
+        self._clock = clock
+        self._account_id = account_id
+        self._rng = rng
+        self._keep_books = keep_books
+        self._gatekeeper = Gatekeeper(clock, keys, self.tokens, self.expired_tokens)
+        self._meter = Meter(self.limits)
+        self._book = TaskBook(clock, self.limits, rng, self._take_effect, self._ended)
+        self._operations = _operations(self)
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request of a client."""
+        claim = read_claim(request)
+        record = CallRecord(self._clock.now(), claim.action, claim.access_key, self._unique())
+        try:
+            self._gatekeeper.admit(claim)
+            document = self._run(request, claim, record)
+        except RefusedError as refused:
+            record.code = refused.code
+            response = cdn_reply.refusal(record.request_id, refused, as_xml=claim.wants_xml)
+        else:
+            document["RequestId"] = record.request_id
+            response = cdn_reply.success(claim.action, document, as_xml=claim.wants_xml)
+        if self._keep_books:
+            self.calls.append(record)
+        return response
+
+    def fault_response(self, kind: str, request: Request) -> Response:
+        """Answer as the CDN does in trouble: `kind` is "throttle" or "server_error"."""
+        as_xml = read_claim(request).wants_xml
+        return cdn_reply.refusal(self._unique(), RefusedError(FAULTS[kind]), as_xml=as_xml)
+
+    def spent(self, day: date | None = None) -> Counter[str]:
+        """Count the units spent on a quota day, today's by default, by form of task."""
+        return Counter(self._meter.spent(day if day is not None else self.today()))
+
+    def today(self) -> date:
+        """Return the quota day it is now."""
+        return self._meter.day(self._clock.now())
+
+    def spend_elsewhere(self, form: str, units: int) -> None:
+        """Use up quota as the console or another program on the account would."""
+        self._meter.spent(self.today())[form] += units
+
+    def _run(self, request: Request, claim: Claim, record: CallRecord) -> dict[str, Any]:
+        if request.method not in {"GET", "POST"}:
+            raise RefusedError("UnsupportedHTTPMethod")
+        if claim.version != API_VERSION:
+            raise RefusedError("InvalidVersion")
+        if claim.action not in self._operations or request.path not in {"", "/"}:
+            raise RefusedError("InvalidApi.NotFound")
+        calls_per_second, operation = self._operations[claim.action]
+        self._meter.count_call(claim.action, calls_per_second, self._clock.now())
+        return operation(claim.params, record)
+
+    def refresh(self, params: Mapping[str, str], record: CallRecord) -> dict[str, Any]:
+        """Carry out RefreshObjectCaches."""
+        form = REFRESH_FORMS.get(params.get("ObjectType") or "File")
+        if form is None:
+            raise RefusedError("InvalidObjectType.ValueNotSupported")
+        force = _boolean(params, "Force")
+        return {"RefreshTaskId": self._submit(form, params, record, force=force)}
+
+    def prefetch(self, params: Mapping[str, str], record: CallRecord) -> dict[str, Any]:
+        """Carry out PushObjectCache. What its options choose among is not simulated, only checked."""
+        for name in ("L2Preload", "QueryHashkey", "ConsistencyHash"):
+            _boolean(params, name)
+        if params.get("Area", "") not in AREAS:
+            raise RefusedError("InvalidParameter", name="Area")
+        if params.get("WithHeader") and not _is_header_map(params["WithHeader"]):
+            raise RefusedError("InvalidCustomHeader")
+        return {"PushTaskId": self._submit(PREFETCH, params, record, force=False)}
+
+    def list_tasks(self, params: Mapping[str, str], _record: CallRecord) -> dict[str, Any]:
+        """Carry out DescribeRefreshTasks."""
+        self._book.forget_old()
+        return cdn_queries.list_tasks(params, self._book, self.limits, self._clock.now())
+
+    def tasks_by_id(self, params: Mapping[str, str], _record: CallRecord) -> dict[str, Any]:
+        """Carry out DescribeRefreshTaskById."""
+        self._book.forget_old()
+        return cdn_queries.tasks_by_id(params, self._book, self.limits, self._clock.now())
+
+    def quota(self, _params: Mapping[str, str], _record: CallRecord) -> dict[str, Any]:
+        """Carry out DescribeRefreshQuota; every number is text."""
+        now = self._clock.now()
+        document = {}
+        for field, form in QUOTA_FIELDS.items():
+            document[f"{field}Quota"] = str(self.limits.units_per_day(form) if form else 0)
+            document[f"{field}Remain"] = str(self._meter.remaining(form, now) if form else 0)
+        return document
+
+    def _submit(self, form: str, params: Mapping[str, str], record: CallRecord, *, force: bool) -> str:
+        """Check the URLs of a call, charge them, start their tasks, and name the task ids."""
+        urls = split_items(params.get("ObjectPath", ""))
+        record.form, record.urls = form, len(urls)
+        if not urls:
+            raise RefusedError("MissingParameter", name="ObjectPath")
+        domains = self._domains_of(form, urls)
+        if form == PREFETCH and self._book.queued_prefetches + len(urls) > self.limits.prefetch_queue_max_urls:
+            raise RefusedError("PreloadQueueFull")
+        self._meter.charge(form, Counter(domains), self._clock.now())
+        rows = self._book.accept(form, zip(domains, urls, strict=True), force=force)
+        if self._keep_books:
+            self.submissions.extend(rows)
+        return ",".join(dict.fromkeys(row.task_id for row in rows))
+
+    def _domains_of(self, form: str, urls: list[str]) -> list[str]:
+        """Name the domain of each URL, or refuse them all for the first that may not be submitted."""
+        most = self.limits.items_per_call(form)
+        if len(urls) > most:
+            raise RefusedError("SingleRequest.OverLimit", what="URLs", most=most)
+        domains = [check_url(form, url, self.limits.url_max_chars) for url in urls]
+        distinct = dict.fromkeys(domains)
+        # The vendor states this limit but not its error; too many URLs is the nearest.
+        if len(distinct) > self.limits.domains_per_call:
+            raise RefusedError("SingleRequest.OverLimit", what="domains", most=self.limits.domains_per_call)
+        for domain in distinct:
+            if domain not in self.domains:
+                raise RefusedError("InvalidDomain.NotFound", domain=domain)
+        return domains
+
+    def _take_effect(self, row: Row) -> str:
+        """Let the caches know that a task ended; say why it failed, or nothing."""
+        fault = self.fail(row.path)
+        if fault:
+            return fault
+        if row.form == PREFETCH:
+            answers = [listener(row.path) for listener in self.on_prefetched]
+            return next(filter(None, answers), "")
+        purge = Purge.of(row.form, row.path, force=row.force)
+        for listener in self.on_refreshed:
+            listener(purge)
+        return ""
+
+    def _ended(self, rows: list[Row]) -> None:
+        if self.on_finished:
+            payload = cdn_events.finished(rows, self._clock.now(), self._account_id, self._unique())
+            for listener in self.on_finished:
+                listener(payload)
+
+    def _unique(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4)).upper()
+
+
+_Operation = Callable[[Mapping[str, str], CallRecord], dict[str, Any]]
+
+
+def _operations(api: CdnApi) -> dict[str, tuple[int, _Operation]]:
+    """Each operation by the name clients call it, with how many calls a second it allows."""
+    limits = api.limits
+    return {
+        "RefreshObjectCaches": (limits.refresh_calls_per_second, api.refresh),
+        "PushObjectCache": (limits.prefetch_calls_per_second, api.prefetch),
+        "DescribeRefreshTasks": (limits.task_list_calls_per_second, api.list_tasks),
+        "DescribeRefreshTaskById": (limits.task_by_id_calls_per_second, api.tasks_by_id),
+        "DescribeRefreshQuota": (limits.quota_calls_per_second, api.quota),
+    }
+
+
+def _never_fails(_url: str) -> str | None:
+    return None
+
+
+def _boolean(params: Mapping[str, str], name: str) -> bool:
+    """Read a flag in any case: the Python SDK sends `True`, the others `true`."""
+    value = BOOLEANS.get(params.get(name, "").lower())
+    if value is None:
+        raise RefusedError("InvalidParameter", name=name)
+    return value
+
+
+def _is_header_map(text: str) -> bool:
+    """Tell whether the text is a JSON object of lists of strings, as WithHeader must be."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and all(
+        isinstance(values, list) and all(isinstance(value, str) for value in values) for values in found.values()
+    )

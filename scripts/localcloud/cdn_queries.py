@@ -1,0 +1,149 @@
+"""The parameters of a query about tasks go in; the page of rows that answers it comes out.
+
+Rules:
+1. The newest row comes first.
+2. `DomainName` and `Status` need `ObjectType`; `StartTime` and `EndTime` need each other.
+3. Only the look-back can be queried, and a row may be invisible just after it was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from scripts.localcloud.cdn_auth import TIME_FORMAT
+from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cdn_paths import DIRECTORY, FILE, PREFETCH, REGEX
+from scripts.localcloud.cdn_tasks import Row, TaskBook, Timeline
+
+PAGE_NUMBER_MAX = 100_000
+PAGE_SIZE_MAX = 100
+PAGE_SIZE_DEFAULT = 20
+FORMS_TO_FILTER = frozenset({FILE, DIRECTORY, REGEX, PREFETCH, "block", "unblock"})
+STATUSES_TO_FILTER = frozenset({"Complete", "Refreshing", "Failed", "Pending", "Timeout", "Canceled"})
+
+Params = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The times of acceptance asked for, both included."""
+
+    first: float
+    last: float
+
+
+def list_tasks(params: Params, book: TaskBook, limits: Limits, now: float) -> dict[str, Any]:
+    """Answer DescribeRefreshTasks, but for the RequestId."""
+    number = _whole(params, "PageNumber", 1, PAGE_NUMBER_MAX)
+    size = _whole(params, "PageSize", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+    _check_filters(params)
+    window = _window(params, limits, now)
+    total, rows = _page(params, book, window, (number - 1) * size, size)
+    return {
+        "PageNumber": number,
+        "PageSize": size,
+        "TotalCount": total,
+        "Tasks": {"CDNTask": [_described(row, now) for row in rows]},
+    }
+
+
+def tasks_by_id(params: Params, book: TaskBook, limits: Limits, now: float) -> dict[str, Any]:
+    """Answer DescribeRefreshTaskById, but for the RequestId."""
+    if not params.get("TaskId"):
+        raise RefusedError("MissingParameter", name="TaskId")
+    ids = [_checked_id(text.strip()) for text in params["TaskId"].split(",")]
+    if len(ids) > limits.task_ids_per_query:
+        raise RefusedError("InvalidTaskId.Malformed")
+    window = _window({}, limits, now)
+    rows = [row for task_id in dict.fromkeys(ids) for row in _within(book.of_task(task_id), window)]
+    return {"TotalCount": len(rows), "Tasks": [_described(row, now) for row in rows]}
+
+
+def _check_filters(params: Params) -> None:
+    form, status = params.get("ObjectType", ""), params.get("Status", "")
+    if form and form not in FORMS_TO_FILTER:
+        raise RefusedError("InvalidObjectType.ValueNotSupported")
+    if status and status not in STATUSES_TO_FILTER:
+        raise RefusedError("InvalidStatus.ValueNotSupported")
+    if not form and (status or params.get("DomainName")):
+        raise RefusedError("MissingParameter.ObjectType")
+
+
+def _window(params: Params, limits: Limits, now: float) -> _Window:
+    """Read the span of time asked for; without one it is the whole look-back."""
+    start, end = params.get("StartTime", ""), params.get("EndTime", "")
+    visible = now - limits.row_visible_after_seconds
+    if not start and not end:
+        return _Window(now - limits.lookback_seconds, visible)
+    if not start or not end:
+        raise RefusedError("MissingTimeParameter")
+    first, last = _epoch(start, "InvalidStartTime.Malformed"), _epoch(end, "InvalidEndTime.Malformed")
+    if last <= first:
+        raise RefusedError("InvalidEndTime.Mismatch")
+    if first < int(now) - limits.lookback_seconds:
+        raise RefusedError("InvalidTime", days=limits.lookback_days)
+    # Times are shown to the second, so the last second is included as a whole.
+    return _Window(first, min(last + 0.999_999, visible))
+
+
+def _page(params: Params, book: TaskBook, window: _Window, skip: int, size: int) -> tuple[int, list[Row]]:
+    """Count the rows that match, and take one page of them, without looking at all rows if possible."""
+    form, domain, status = (params.get(name, "") for name in ("ObjectType", "DomainName", "Status"))
+    exact = True
+    if params.get("TaskId"):
+        timeline, exact = book.of_task(_checked_id(params["TaskId"])), False
+    elif params.get("ObjectPath"):
+        timeline, exact = book.of_path(params["ObjectPath"]), False
+    else:
+        timeline = book.of_form(form, domain.lower())
+    places = timeline.span(window.first, window.last)[::-1]
+    if exact and not status:
+        return len(places), timeline.rows(places[skip : skip + size])
+    wanted = {"form": form, "domain": domain.lower(), "status": status, "path": params.get("ObjectPath", "")}
+    rows = [row for row in timeline.rows(places) if _matches(row, wanted)]
+    return len(rows), rows[skip : skip + size]
+
+
+def _matches(row: Row, wanted: Mapping[str, str]) -> bool:
+    return all(getattr(row, name) == value for name, value in wanted.items() if value)
+
+
+def _within(timeline: Timeline, window: _Window) -> list[Row]:
+    return timeline.rows(timeline.span(window.first, window.last))
+
+
+def _described(row: Row, now: float) -> dict[str, str]:
+    """Write a row as the vendor does: every value is text."""
+    return {
+        "TaskId": row.task_id,
+        "ObjectPath": row.path,
+        "ObjectType": row.form,
+        "Status": row.status,
+        "Process": f"{row.percent(now)}%",
+        "CreationTime": datetime.fromtimestamp(row.accepted, timezone.utc).strftime(TIME_FORMAT),
+        "Description": row.description,
+    }
+
+
+def _checked_id(text: str) -> str:
+    if not (text.isascii() and text.isdigit()):
+        raise RefusedError("InvalidTaskId.Malformed")
+    return text
+
+
+def _whole(params: Params, name: str, default: int, most: int) -> int:
+    text = params.get(name, "") or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise RefusedError("InvalidParameter", name=name)
+    return int(text)
+
+
+def _epoch(text: str, code: str) -> float:
+    try:
+        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        raise RefusedError(code) from None

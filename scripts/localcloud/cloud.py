@@ -1,0 +1,250 @@
+"""Options and a clock go in; the whole local cloud comes out: services wired together, and a router.
+
+1. What changes in a bucket is told to the functions; what the CDN refreshes or prefetches reaches the edges;
+   what the CDN has finished is told to the functions.
+2. A request goes to the service that its host names; where the host is a loopback address, to the service
+   of the port it came in at.
+3. In process there are no functions until some are attached; behind sockets `open` may start them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from scripts.localcloud.cdn import CdnApi, Limits
+from scripts.localcloud.clock import Clock, VirtualClock
+from scripts.localcloud.edge import Edge, Site, bucket_origin
+from scripts.localcloud.faults import SERVICES, Faults
+from scripts.localcloud.fc_run import Credentials
+from scripts.localcloud.functionhost import FunctionHost
+from scripts.localcloud.hosting import Account, CodeSource, Hosted, host_functions
+from scripts.localcloud.oss import ObjectStore
+from scripts.localcloud.sls import LogStore
+from scripts.localcloud.web import LOOPBACK_HOSTS, Request, Response, Service
+
+BOOKS_PATH = "/_local/books"
+"""Not of the vendor: what the CDN has booked, at any of the ports, for demos and measurements."""
+
+HOSTS = {
+    "oss": re.compile(r"(?:[\w-]+\.)?oss-[\w-]+\.aliyuncs\.com"),
+    "cdn": re.compile(r"cdn(?:\.[\w-]+)?\.aliyuncs\.com"),
+    "sls": re.compile(r"(?:[\w-]+\.)?[\w-]+\.(?:log|sls)\.aliyuncs\.com"),
+    "fc": re.compile(r"(?:[\w-]+\.)+fc\.aliyuncs\.com|fcv3\.[\w-]+\.aliyuncs\.com"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a local cloud is made of. Latencies are seconds by service, faults rates by `service.kind`."""
+
+    region: str = "cn-hangzhou"
+    account_id: str = "1234567890123456"
+    access_key_id: str = "local-access-key-id"
+    access_key_secret: str = "local-access-key-secret"
+    bucket: str = "content"
+    spool_bucket: str = "refresh-spool"
+    domains: tuple[str, ...] = ("static.example.com",)
+    log_project: str = "local-logs"
+    logstore: str = "cdn-refresh"
+    service: str = "cdn-refresh"
+    limits: Limits = field(default_factory=Limits)
+    latencies: Mapping[str, float] = field(default_factory=dict)
+    faults: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    functions: CodeSource | None = None
+    """Where functions come from; None hosts none."""
+    keep_books: bool = True
+    """Keep the CDN's books of calls and submissions, for tests and proofs."""
+
+
+class LocalCloud:
+    """OSS, CDN with edges, the log service and, behind sockets, functions: of one account in one region."""
+
+    listeners = SERVICES
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        self.options = options
+        self.clock = clock
+        self.on_changed: list[Callable[[dict[str, Any]], None]] = []
+        self.role = Credentials("STS.local-role", "local-role-secret", "local-role-token")
+        self.requests: Counter[str] = Counter()
+        self._addresses: dict[str, str] = {}
+        self._hosted: Hosted | None = None
+        self.functions: FunctionHost | None = None
+        signing_clock = Clock() if isinstance(clock, VirtualClock) else clock
+        self._keys = {
+            options.access_key_id: options.access_key_secret,
+            self.role.access_key_id: self.role.access_key_secret,
+        }
+        tokens = {self.role.access_key_id: self.role.security_token}
+        self.faults = Faults(self._rng("faults"), options.faults, latencies=options.latencies)
+        self.oss = ObjectStore(
+            clock,
+            keys=self._keys,
+            account_id=options.account_id,
+            region=options.region,
+            notify=self._tell_of_change,
+            tokens=tokens,
+            signing_clock=signing_clock,
+        )
+        self.cdn = CdnApi(
+            clock,
+            keys=self._keys,
+            account_id=options.account_id,
+            domains=options.domains,
+            limits=options.limits,
+            rng=self._rng("cdn"),
+            tokens=tokens,
+            keep_books=options.keep_books,
+        )
+        self.sls = LogStore(clock, keys=self._keys, tokens=tokens, signing_clock=signing_clock)
+        self.edge = self._make_edge()
+        self._furnish()
+        self._services = self._wrapped()
+
+    def handle_for(self, service: str) -> Service:
+        """Return one service, with its faults and latency, to be called in process."""
+        return self._services[service]
+
+    def attach(self, functions: FunctionHost) -> None:
+        """Let functions answer at `fc`, and tell them of changes in buckets and of finished CDN tasks."""
+        self.functions = functions
+        self.on_changed.append(functions.deliver_oss)
+        self.cdn.on_finished.append(functions.deliver_cdn)
+
+    # -- behind sockets ----------------------------------------------------------------------------
+
+    async def open(self, addresses: Mapping[str, str]) -> None:
+        """Note the base URL of each listener, and start the functions that the options name."""
+        self._addresses = {urlsplit(url).netloc: name for name, url in addresses.items()}
+        if self.options.functions is not None:
+            self._hosted = self._host(self.options.functions, addresses)
+            self.attach(self._hosted.host)
+            await self._hosted.host.start()
+
+    def answer(self, listener: str, request: Request) -> Response | Awaitable[Response]:
+        """Answer a request that came in at one of the listeners."""
+        if request.path == BOOKS_PATH:
+            return Response(200, {"content-type": "application/json"}, json.dumps(self.books()).encode())
+        service = self.route(listener, request)
+        self.requests[service] += 1
+        return self._services[service](request)
+
+    def books(self) -> dict[str, Any]:
+        """Tell what clients have made of the CDN: calls by operation and code, units spent, URLs accepted."""
+        calls: dict[str, Counter[str]] = {}
+        for call in self.cdn.calls:
+            calls.setdefault(call.operation, Counter())[call.code] += 1
+        return {
+            "calls": calls,
+            "spent": self.cdn.spent(),
+            "urls": sorted({row.path for row in self.cdn.submissions}),
+            "requests": self.requests,
+            "pending_invocations": self.functions.pending() if self.functions is not None else 0,
+        }
+
+    def route(self, listener: str, request: Request) -> str:
+        """Tell which service a request is for."""
+        host = request.host_name
+        if host in self.options.domains:
+            return "edge"
+        for service, hosts in HOSTS.items():
+            if hosts.fullmatch(host):
+                return service
+        if host in LOOPBACK_HOSTS:
+            return self._addresses.get(request.host, listener)
+        return listener
+
+    async def close(self) -> None:
+        """End the functions."""
+        if self._hosted is not None:
+            await self._hosted.close()
+            self._hosted = None
+
+    def _host(self, source: CodeSource, addresses: Mapping[str, str]) -> Hosted:
+        options = self.options
+        account = Account(
+            account_id=options.account_id,
+            region=options.region,
+            service=options.service,
+            bucket=options.bucket,
+            domains=options.domains,
+            log_project=options.log_project,
+            keys=self._keys,
+            role=self.role,
+        )
+        environment = _function_environment(options, addresses)
+        rng = self._rng("functions")
+        return host_functions(self.clock, account, source, environment=environment, logs=self.sls, rng=rng)
+
+    # -- wiring ------------------------------------------------------------------------------------
+
+    def _make_edge(self) -> Edge:
+        site = Site(bucket_origin(self.oss, self.options.bucket))
+        edge = Edge(
+            self.clock,
+            dict.fromkeys(self.options.domains, site),
+            default_domain=self.options.domains[0],
+        )
+        self.cdn.on_refreshed.append(edge.refresh)
+        self.cdn.on_prefetched.append(edge.prefetch)
+        return edge
+
+    def _furnish(self) -> None:
+        self.oss.create_bucket(self.options.bucket)
+        self.oss.create_bucket(self.options.spool_bucket)
+        self.sls.create(self.options.log_project, self.options.logstore)
+
+    def _wrapped(self) -> dict[str, Service]:
+        return {
+            "oss": self.faults.wrap("oss", self.oss.handle, self.oss.fault_response),
+            "cdn": self.faults.wrap("cdn", self.cdn.handle, self.cdn.fault_response),
+            "sls": self.faults.wrap("sls", self.sls.handle, self.sls.fault_response),
+            "fc": self.faults.wrap("fc", self._invoke, self._refuse_to_invoke),
+            "edge": self.faults.wrap("edge", self.edge.handle, _refuse_to_serve),
+        }
+
+    def _tell_of_change(self, payload: dict[str, Any]) -> None:
+        for told in self.on_changed:
+            told(payload)
+
+    def _invoke(self, request: Request) -> Response | Awaitable[Response]:
+        return self.functions.handle(request) if self.functions is not None else _no_functions()
+
+    def _refuse_to_invoke(self, kind: str, request: Request) -> Response:
+        if self.functions is None:
+            return _no_functions()
+        return self.functions.fault_response(kind, request)
+
+    def _rng(self, purpose: str) -> random.Random:
+        """Make a source of chance of its own, so that more of one thing does not change another."""
+        return random.Random(f"{self.options.seed}/{purpose}")  # noqa: S311 - it imitates chance, it guards nothing
+
+
+def _function_environment(options: Options, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Tell the functions where the local services are."""
+    return {
+        "SPOOL_BUCKET": options.spool_bucket,
+        "OSS_ENDPOINT": addresses["oss"],
+        "CDN_ENDPOINT": addresses["cdn"],
+        "LOG_ENDPOINT": addresses["sls"],
+        "LOG_PROJECT": options.log_project,
+        "LOGSTORE": options.logstore,
+    }
+
+
+def _no_functions() -> Response:
+    body = {"ErrorCode": "ServiceNotFound", "ErrorMessage": "This local cloud hosts no functions."}
+    return Response(404, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
+def _refuse_to_serve(kind: str, _request: Request) -> Response:
+    status = 429 if kind == "throttle" else 503
+    return Response(status, {"content-type": "text/plain"}, b"This edge does not serve now.\n")

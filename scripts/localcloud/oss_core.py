@@ -1,0 +1,107 @@
+"""The account that operations work on: its buckets, its identifiers, and who is told of changes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.localcloud.clock import Clock
+from scripts.localcloud.oss_errors import OssError
+from scripts.localcloud.oss_events import Change, payload
+from scripts.localcloud.oss_state import Bucket, StoredObject
+from scripts.localcloud.web import Request
+
+
+@dataclass(slots=True)
+class Core:
+    """State shared by all operations. Changes of objects go through it, so that none is untold."""
+
+    clock: Clock
+    account_id: str
+    region: str
+    endpoint: str
+    notify: Callable[[dict[str, Any]], None]
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    _serial: itertools.count[int] = field(default_factory=itertools.count)
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket, or refuse with NoSuchBucket."""
+        try:
+            return self.buckets[name]
+        except KeyError:
+            raise OssError("NoSuchBucket", BucketName=name) from None
+
+    def object(self, bucket: str, key: str) -> StoredObject:
+        """Return an object without following symlinks, or refuse with NoSuchKey."""
+        found = self.bucket(bucket).get(key)
+        if found is None:
+            raise OssError("NoSuchKey", Key=key)
+        return found
+
+    def resolved(self, bucket: str, key: str) -> StoredObject:
+        """Return an object; a symlink is followed one step, as far as OSS follows it."""
+        found = self.object(bucket, key)
+        if found.kind != "Symlink":
+            return found
+        target = self.bucket(bucket).get(found.target)
+        if target is None:
+            raise OssError("SymlinkTargetNotExist", Key=key)
+        if target.kind == "Symlink":
+            raise OssError("InvalidTargetType", Key=key)
+        return target
+
+    def store(self, event: str, bucket: Bucket, item: StoredObject, request_id: str) -> None:
+        """Put an object into a bucket and tell of it."""
+        old = bucket.put(item)
+        self.tell(
+            Change(
+                event_name=f"ObjectCreated:{event}",
+                bucket=bucket.name,
+                key=item.key,
+                size=item.size,
+                delta=item.size - (old.size if old else 0),
+                etag=item.etag,
+                request_id=request_id,
+                content_type=item.content_type,
+                user_meta=item.user_meta,
+            )
+        )
+
+    def remove(self, event: str, bucket: Bucket, key: str, request_id: str) -> None:
+        """Remove an object and tell of it; nothing is told where there was none."""
+        old = bucket.remove(key)
+        if old is not None:
+            self.tell(
+                Change(
+                    event_name=f"ObjectRemoved:{event}",
+                    bucket=bucket.name,
+                    key=key,
+                    size=0,
+                    delta=-old.size,
+                    etag=old.etag,
+                    request_id=request_id,
+                )
+            )
+
+    def tell(self, change: Change) -> None:
+        """Send the notification of a change that has taken effect."""
+        self.notify(payload(change, now=self.clock.now(), region=self.region, account_id=self.account_id))
+
+    def request_id(self) -> str:
+        """Return a new request id: 24 upper-case hex digits, of which the first 8 are the time."""
+        return f"{int(self.clock.now()) & 0xFFFFFFFF:08X}{self.unique(16)}"
+
+    def unique(self, digits: int) -> str:
+        """Return upper-case hex digits that this account has not used yet."""
+        serial = f"{self.account_id}/{next(self._serial)}"
+        return hashlib.sha256(serial.encode()).hexdigest()[:digits].upper()
+
+    def endpoint_of(self, request: Request) -> str:
+        """Return the endpoint that replies name.
+
+        It must lead back to this process, or clients that follow it leave for the internet.
+        """
+        return self.endpoint.partition("://")[2] or self.endpoint or request.host

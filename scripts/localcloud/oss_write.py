@@ -1,0 +1,152 @@
+"""Writing objects: put, append, copy, symlink, delete one, delete many, set an ACL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from scripts.localcloud import oss_xml as xml
+from scripts.localcloud.oss_call import Call, copy_source, decode_name, kept_headers
+from scripts.localcloud.oss_core import Core
+from scripts.localcloud.oss_errors import OssError
+from scripts.localcloud.oss_events import iso_time
+from scripts.localcloud.oss_read import check_conditions, xml_reply
+from scripts.localcloud.oss_state import (
+    DEFAULT_CONTENT_TYPE,
+    Bucket,
+    StoredObject,
+    crc64,
+    md5_etag,
+    new_object,
+)
+from scripts.localcloud.web import Response
+
+DELETED_KEYS_MAX: Final = 1000
+OBJECT_ACLS: Final = frozenset({"default", "private", "public-read", "public-read-write"})
+
+
+def put_object(core: Core, call: Call) -> Response:
+    """PUT an object, or copy one where the request names a source."""
+    if call.header("x-oss-copy-source"):
+        return copy_object(core, call)
+    bucket = core.bucket(call.bucket)
+    refuse_overwrite(bucket, call.key, forbidden=call.forbids_overwrite)
+    item = new_object(call.key, call.body(), call.now, kept_headers(call.request.headers))
+    acl = checked_acl(call.header("x-oss-object-acl", "default"))
+    core.store("PutObject", bucket, replace(item, acl=acl), call.request_id)
+    return Response(200, checksums(item))
+
+
+def refuse_overwrite(bucket: Bucket, key: str, *, forbidden: bool) -> None:
+    """Refuse with FileAlreadyExists where the request may only create. Nothing runs in between."""
+    if forbidden and bucket.get(key) is not None:
+        raise OssError("FileAlreadyExists", Key=key)
+
+
+def checksums(item: StoredObject) -> dict[str, str]:
+    """Return the headers by which a client checks what was stored."""
+    headers = {"ETag": f'"{item.etag}"', "x-oss-hash-crc64ecma": str(item.crc64)}
+    if item.content_md5:
+        headers["Content-MD5"] = item.content_md5
+    return headers
+
+
+def copy_object(core: Core, call: Call) -> Response:
+    """Copy an object; its headers are copied too unless the request replaces them."""
+    source = core.resolved(*copy_source(call))
+    check_conditions(source, call.request, "x-oss-copy-source-")
+    bucket = core.bucket(call.bucket)
+    refuse_overwrite(bucket, call.key, forbidden=call.forbids_overwrite)
+    headers: Mapping[str, str] = source.headers
+    if call.header("x-oss-metadata-directive").upper() == "REPLACE":
+        headers = kept_headers(call.request.headers)
+    item = new_object(call.key, source.data, call.now, headers)
+    core.store("CopyObject", bucket, item, call.request_id)
+    parts = [xml.element("ETag", f'"{item.etag}"'), xml.element("LastModified", iso_time(call.now))]
+    return xml_reply("CopyObjectResult", parts, checksums(item))
+
+
+def append_object(core: Core, call: Call) -> Response:
+    """Append to an object at the position that must be its length."""
+    if "position" not in call.params:
+        raise OssError("InvalidArgument", "The request should contain the position parameter.")
+    position = call.number("position", 0, 0, 1 << 40)
+    bucket = core.bucket(call.bucket)
+    old = bucket.get(call.key)
+    if old is not None and old.kind != "Appendable":
+        raise OssError("ObjectNotAppendable", Key=call.key)
+    if position != (old.size if old else 0):
+        length = str(old.size if old else 0)
+        raise OssError("PositionNotEqualToLength").with_headers(x_oss_next_append_position=length)
+    item = _appended(old, call)
+    core.store("AppendObject", bucket, item, call.request_id)
+    return Response(200, {**checksums(item), "x-oss-next-append-position": str(item.size)})
+
+
+def _appended(old: StoredObject | None, call: Call) -> StoredObject:
+    added = call.body()
+    if old is None:
+        item = new_object(call.key, added, call.now, kept_headers(call.request.headers))
+        return replace(item, kind="Appendable")
+    data = old.data + added
+    crc = crc64(added, old.crc64)
+    return replace(old, data=data, etag=md5_etag(data), crc64=crc, modified=call.now)
+
+
+def put_symlink(core: Core, call: Call) -> Response:
+    """Create a symlink; what it points to need not exist."""
+    target = decode_name(call.header("x-oss-symlink-target"))
+    if not target:
+        raise OssError("InvalidArgument", "The symlink target must not be empty.")
+    bucket = core.bucket(call.bucket)
+    refuse_overwrite(bucket, call.key, forbidden=call.forbids_overwrite)
+    item = new_object(call.key, b"", call.now, kept_headers(call.request.headers))
+    link = replace(item, kind="Symlink", target=target, etag=md5_etag(target.encode()))
+    core.store("PutSymlink", bucket, link, call.request_id)
+    return Response(200, {"ETag": f'"{link.etag}"'})
+
+
+def delete_object(core: Core, call: Call) -> Response:
+    """Delete an object; one that does not exist is deleted just as well."""
+    core.remove("DeleteObject", core.bucket(call.bucket), call.key, call.request_id)
+    return Response(204)
+
+
+def delete_objects(core: Core, call: Call) -> Response:
+    """Delete up to 1,000 keys. In quiet mode the reply is empty, since no deletion can fail here."""
+    bucket = core.bucket(call.bucket)
+    body = call.text()
+    keys = [xml.first(entry, "Key") for entry in xml.children(body, "Object")]
+    if not 1 <= len(keys) <= DELETED_KEYS_MAX or "" in keys:
+        raise OssError("MalformedXML")
+    for key in keys:
+        core.remove("DeleteObjects", bucket, key, call.request_id)
+    if xml.first(body, "Quiet").strip().lower() == "true":
+        return Response(200)
+    encode = xml.url_encoded if call.url_encoding else str
+    encoding = [xml.element("EncodingType", "url")] if call.url_encoding else []
+    deleted = [xml.group("Deleted", [xml.element("Key", encode(key))]) for key in keys]
+    return xml_reply("DeleteResult", encoding + deleted)
+
+
+def put_object_acl(core: Core, call: Call) -> Response:
+    """Set who may read an object."""
+    found = core.object(call.bucket, call.key)
+    core.bucket(call.bucket).put(replace(found, acl=checked_acl(call.header("x-oss-object-acl"))))
+    return Response(200)
+
+
+def checked_acl(acl: str) -> str:
+    """Return an object's ACL, or refuse one that does not exist."""
+    if acl not in OBJECT_ACLS:
+        raise OssError("InvalidArgument", f"The object acl {acl} is not valid.")
+    return acl
+
+
+def put_directly(core: Core, bucket: str, key: str, data: bytes, headers: Mapping[str, str] | None) -> StoredObject:
+    """Store an object without a request, for tests and the console; it is told of like any other."""
+    kept = {"Content-Type": DEFAULT_CONTENT_TYPE, **(headers or {})}
+    item = new_object(key, data, core.clock.now(), kept)
+    core.store("PutObject", core.bucket(bucket), item, core.request_id())
+    return item

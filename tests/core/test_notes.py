@@ -1,0 +1,146 @@
+"""Notes in the spool: keys that sort by urgency, and rewriting that never loses a task."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.model import Lane, Task, json_bytes
+from shared.core.notes import TASKS_PER_NOTE_MAX, Note, due_of, note, notes_of, rewrite
+from tests import strategies
+from tests.strategies import NOW, make_task
+
+A = "https://a.example.com/"
+
+
+def after(notes: list[Note], ended: set[str], changed: dict[str, Task]) -> dict[str, Note]:
+    """Carry out a rewrite on a spool that holds some notes: what it holds afterwards, by key."""
+    spool = {each.key: each for each in notes}
+    change = rewrite(notes, ended, changed)
+    spool.update((each.key, each) for each in change.put)
+    for key in change.delete:
+        del spool[key]
+    return spool
+
+
+def test_keys_sort_by_due_time_then_lane_then_age() -> None:
+    """A listing of `waiting/` shows what is due first, and of that the most urgent first."""
+    ordered = [
+        make_task(A + "gone", lane=Lane.REMOVED, time=NOW),
+        make_task(A + "older", time=NOW - 1),
+        make_task(A + "newer", time=NOW),
+        make_task(A + "asked", lane=Lane.MANUAL, time=NOW - 9),
+        make_task(A + "soon", lane=Lane.MANUAL, due=NOW + 1),
+        make_task(A + "gone later", lane=Lane.REMOVED, due=NOW + 2),
+        make_task(A + "tomorrow", due=NOW + 86_400),
+    ]
+    keys = [note([task]).key for task in ordered]
+    assert keys == sorted(keys)
+
+
+def test_a_key_can_be_read() -> None:
+    """Due time and age stand in milliseconds, of equal width; a person can read the key."""
+    key = note([make_task(A + "a", due=NOW + 0.25, lane=Lane.REMOVED)]).key
+    assert "1767323045250-0-1767323045000-" == key[:30]
+    assert 20 == len(key[30:])
+    assert "0000000000000-1-1767323045000-" == note([make_task(A + "a")]).key[:30]
+
+
+@given(strategies.tasks(st.sampled_from((0.0, 0.001, NOW, NOW + 0.0004, NOW + 12.345))))
+def test_the_due_time_can_be_told_from_the_key(task: Task) -> None:
+    """No note is read before its time, up to the millisecond that a key can say."""
+    assert 0 <= task.due - due_of(note([task]).key) < 0.001
+
+
+@given(strategies.task_orders())
+def test_a_second_delivery_writes_the_same_object(orders: tuple[list[Task], list[Task]]) -> None:
+    """The key follows from the tasks, in whatever order they come."""
+    one, other = orders
+    if one:
+        assert note(one).key == note(other).key
+
+
+@given(strategies.tasks(), strategies.tasks())
+def test_other_tasks_are_another_object(one: Task, other: Task) -> None:
+    """One note never takes the place of another one's."""
+    assert (one.id == other.id) == (note([one]).key == note([other]).key)
+    assert (one.id == other.id) == (note([one]).key == note([one, other]).key) or one.id == other.id
+
+
+@given(strategies.waiting())
+def test_a_note_survives_the_spool(notes: list[Note]) -> None:
+    """A note comes back from JSON as it was."""
+    assert notes == [msgspec.json.decode(json_bytes(each), type=Note) for each in notes]
+
+
+@given(strategies.rounds())
+def test_no_task_is_lost(drawn: tuple[list[Note], set[str], dict[str, Task]]) -> None:
+    """After a round the spool holds every task that has not ended, and those that have changed as they are now."""
+    notes, ended, changed = drawn
+    before = {task.id: task for each in notes for task in each.tasks}
+    expected = {name: changed.get(name, task) for name, task in before.items() if name not in ended}
+    found = [task for each in after(notes, ended, changed).values() for task in each.tasks]
+    assert expected == {task.id: task for task in found}
+    assert [] == [task for task in found if task != expected[task.id]]
+
+
+@given(strategies.rounds())
+def test_what_is_written_is_not_deleted(drawn: tuple[list[Note], set[str], dict[str, Task]]) -> None:
+    """Deleting comes after writing, so a key in both would lose tasks; and only what is there is deleted."""
+    notes, ended, changed = drawn
+    change = rewrite(notes, ended, changed)
+    assert set() == {each.key for each in change.put} & set(change.delete)
+    assert set() == set(change.delete) - {each.key for each in notes}
+    assert len(change.put) == len({each.key for each in change.put})
+
+
+@given(strategies.rounds())
+def test_what_is_due_together_lies_together(drawn: tuple[list[Note], set[str], dict[str, Task]]) -> None:
+    """Each note that is written holds tasks of one due time and lane, under a key that says so."""
+    notes, ended, changed = drawn
+    for each in rewrite(notes, ended, changed).put:
+        assert each.tasks
+        assert 1 == len({(task.due, task.lane) for task in each.tasks})
+        assert each == note(each.tasks)
+
+
+def test_a_note_of_which_nothing_happened_stays() -> None:
+    """Nothing is written or deleted without need."""
+    one, other = note([make_task(A + "a")]), note([make_task(A + "b"), make_task(A + "c")])
+    change = rewrite([one, other], {one.tasks[0].id}, {})
+    assert ((), (one.key,)) == (change.put, change.delete)
+
+
+def test_the_rest_of_a_note_is_written_before_the_note_goes() -> None:
+    """A partly settled note is replaced by one with what is left."""
+    both = note([make_task(A + "a"), make_task(A + "b")])
+    change = rewrite([both], {both.tasks[0].id}, {})
+    assert ((note([both.tasks[1]]),), (both.key,)) == (change.put, change.delete)
+
+
+def test_a_task_in_two_notes_ends_in_both() -> None:
+    """What a second delivery left behind does not go again."""
+    task, other = make_task(A + "a"), make_task(A + "b")
+    spool = after([note([task]), note([task, other])], {task.id}, {})
+    assert [(other,)] == [each.tasks for each in spool.values()]
+
+
+def test_a_task_that_is_tried_again_at_once_takes_its_own_place() -> None:
+    """The same key is written again, with the new history, and not deleted after that."""
+    task = make_task(A + "a")
+    later = msgspec.structs.replace(task, attempt=1)
+    spool = after([note([task])], set(), {task.id: later})
+    assert [(later,)] == [each.tasks for each in spool.values()]
+
+
+def test_a_task_from_elsewhere_is_taken_in() -> None:
+    """What changed although no note held it is written down."""
+    task = make_task(A + "a", due=NOW)
+    assert [(task,)] == [each.tasks for each in after([], set(), {task.id: task}).values()]
+
+
+def test_notes_are_bounded() -> None:
+    """More tasks than one object may hold are several objects."""
+    tasks = [make_task(f"{A}{number}") for number in range(TASKS_PER_NOTE_MAX + 1)]
+    assert [TASKS_PER_NOTE_MAX, 1] == [len(each.tasks) for each in notes_of(tasks)]

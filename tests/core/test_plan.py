@@ -1,0 +1,262 @@
+"""Plans as properties: everything is accounted for, no limit is passed, and urgency decides who goes first."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from shared.core.limits import Limits
+from shared.core.model import Form, Kind, Lane, Task
+from shared.core.plan import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, plan
+from shared.core.quota import Ledger, after_reset, minute_key, minute_of, minute_start, unit_of
+from tests import strategies
+from tests.strategies import NOW, make_task
+
+HOST = "https://a.example.com"
+FREE = Limits(urls_per_minute_per_domain=1_000_000, reserve_percent=0)
+
+planning = given(strategies.task_lists(), strategies.ledgers(), strategies.limits())
+
+
+def urls(call: Call) -> list[str]:
+    """List the URLs of a call, each once."""
+    return list(dict.fromkeys(task.url for task in call.tasks))
+
+
+def files(count: int, host: str = HOST, **fields: float) -> list[Task]:
+    """Make refreshes of files, the first one oldest."""
+    age = fields.get("age", 0.0)
+    return [make_task(f"{host}/{number}.css", time=NOW - age + number / 1000) for number in range(count)]
+
+
+def spent(calls: tuple[Call, ...]) -> Counter[str]:
+    """Count the units of each quota that calls spend."""
+    units: Counter[str] = Counter()
+    for call in calls:
+        units[unit_of(call.kind, call.form)] += len(urls(call))
+    return units
+
+
+@planning
+def test_every_task_is_accounted_for_once(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """Calls and deferrals together hold the input: nothing lost, nothing twice, nothing invented."""
+    made = plan(tasks, ledger, limits, NOW)
+    out = [task for call in made.calls for task in call.tasks] + [each.task for each in made.deferred]
+    assert sorted({task.id: task for task in tasks}) == sorted(task.id for task in out)
+
+
+@planning
+def test_every_call_is_within_the_limits_of_a_call(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """No call is empty, mixes kinds or forms, or has too many URLs or domains."""
+    most = {Form.FILE: 1_000, Form.IGNORE_PARAMS: 1_000, Form.DIRECTORY: 100, Form.REGEX: 1}
+    for call in plan(tasks, ledger, limits, NOW).calls:
+        assert {(call.kind, call.form, call.force)} == {(task.kind, task.form, task.force) for task in call.tasks}
+        assert 1 <= len(urls(call)) <= (100 if call.kind is Kind.PREFETCH else most[call.form])
+        assert 1 <= len({task.domain for task in call.tasks}) <= 10
+
+
+@planning
+def test_no_url_is_sent_twice(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """Equal URLs of one kind and form go once, and cover all of their tasks."""
+    sent = [(call.kind, call.form, call.force, url) for call in plan(tasks, ledger, limits, NOW).calls for url in urls(call)]
+    assert len(sent) == len(set(sent))
+
+
+@planning
+def test_the_day_is_never_overspent(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """Of a quota that is known, no more units are spent than it has left, and all but removals and people stop earlier."""
+    made = plan(tasks, ledger, limits, NOW)
+    today = ledger.at(NOW)
+    assert {} == {unit: n for unit, n in spent(made.calls).items() if n > today.remaining.get(unit, math.inf)}
+    modest = [
+        Call(call.kind, call.form, call.force, tuple(task for task in call.tasks if task.url not in privileged))
+        for call in made.calls
+        for privileged in [{task.url for task in call.tasks if task.lane in {Lane.REMOVED, Lane.MANUAL}}]
+    ]
+    for unit, units in spent(tuple(modest)).items():
+        reserve = today.total.get(unit, 0) * limits.reserve_percent // 100
+        assert units <= max(0, today.remaining.get(unit, math.inf) - reserve)
+
+
+@planning
+def test_the_minute_is_never_overspent(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """Of each domain no more goes in a minute than its limit, less what the minute has seen already."""
+    counted: Counter[str] = Counter()
+    for call in plan(tasks, ledger, limits, NOW).calls:
+        unit = unit_of(call.kind, call.form)
+        counted.update(minute_key(url, unit) for url in urls(call))
+    seen = ledger.at(NOW).in_minute
+    for name, units in counted.items():
+        most = 100 if name.endswith(" directory") else limits.urls_per_minute_per_domain
+        assert units <= max(0, most - seen.get(name, 0))
+
+
+@planning
+def test_what_waits_has_a_time_and_a_reason(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """A deferral lies in the future, not beyond what its reason asks for, and says why."""
+    for each in plan(tasks, ledger, limits, NOW).deferred:
+        assert each.due > NOW
+        assert each.reason
+        if "day's" in each.reason:
+            assert after_reset(NOW) == each.due
+
+
+@given(strategies.task_lists())
+def test_what_is_free_goes_now(tasks: list[Task]) -> None:
+    """Where no quota is known and no minute is full, nothing waits but prefetches of what is being refreshed."""
+    made = plan(tasks, Ledger(), FREE, NOW)
+    refreshed = {task.url for task in tasks if task.kind is Kind.REFRESH}
+    waiting = [each.task for each in made.deferred if each.task.form is not Form.DIRECTORY]
+    assert [] == [task for task in waiting if task.kind is Kind.REFRESH or task.url not in refreshed]
+
+
+def _lanes(made: Plan) -> list[Lane]:
+    return [min(task.lane for task in call.tasks) for call in made.calls]
+
+
+@planning
+@example(
+    [
+        make_task(f"{HOST}/1/.*", form=Form.REGEX, lane=Lane.REMOVED, time=NOW - 3),
+        make_task(f"{HOST}/2/.*", form=Form.REGEX, lane=Lane.OVERWRITTEN, time=NOW - 2),
+        make_task(f"{HOST}/3.css", lane=Lane.REMOVED, time=NOW - 1),
+    ],
+    Ledger(),
+    FREE,
+)
+@example(
+    [
+        make_task(f"{HOST}/0.css", lane=Lane.REMOVED, time=NOW - 3),
+        *files(1_500),
+        *(make_task(f"https://{name}/a.css", lane=Lane.REMOVED, time=NOW) for name in strategies.DOMAINS[:10]),
+    ],
+    Ledger(),
+    FREE,
+)
+def test_the_most_urgent_lane_goes_first(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """No call that holds a removal comes after one that holds none, and so on down the lanes."""
+    lanes = _lanes(plan(tasks, ledger, limits, NOW))
+    assert sorted(lanes) == lanes
+
+
+@planning
+def test_inside_a_lane_the_oldest_goes_first(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """Inside a call, URLs stand by lane, then by the age of their oldest change."""
+    for call in plan(tasks, ledger, limits, NOW).calls:
+        by_url: dict[str, list[Task]] = {}
+        for task in call.tasks:
+            by_url.setdefault(task.url, []).append(task)
+        order = [(min(t.lane for t in same), min(t.cause.time for t in same)) for same in by_url.values()]
+        assert sorted(order) == order
+
+
+def test_who_waits_is_the_youngest_of_the_least_urgent() -> None:
+    """With three units left, the removal and the two oldest overwrites get them."""
+    tasks = [*reversed(files(5)), make_task(f"{HOST}/gone.css", lane=Lane.REMOVED, time=NOW + 9)]
+    made = plan(tasks, Ledger(read_at=NOW, total={"url": 9}, remaining={"url": 3}), FREE, NOW)
+    assert [[f"{HOST}/gone.css", f"{HOST}/0.css", f"{HOST}/1.css"]] == [urls(call) for call in made.calls]
+    assert {(after_reset(NOW), "the day's url quota is spent")} == {(each.due, each.reason) for each in made.deferred}
+
+
+def test_a_merged_url_is_as_urgent_as_its_most_urgent_task() -> None:
+    """An overwrite that shares its URL with a removal goes with it, for one unit."""
+    both = [make_task(f"{HOST}/a.css"), make_task(f"{HOST}/a.css", lane=Lane.REMOVED, time=NOW + 1)]
+    made = plan([*files(3, age=9), *both], Ledger(read_at=NOW, total={"url": 9}, remaining={"url": 1}), FREE, NOW)
+    assert [{task.id for task in both}] == [{task.id for task in call.tasks} for call in made.calls]
+
+
+def test_the_reserve_is_for_removals_and_people() -> None:
+    """Where only the reserve is left, overwrites wait; removals and people still go."""
+    ledger = Ledger(read_at=NOW, total={"url": 100}, remaining={"url": 5})
+    tasks = [make_task(f"{HOST}/{lane.name}", lane=lane) for lane in (Lane.REMOVED, Lane.OVERWRITTEN, Lane.MANUAL)]
+    made = plan(tasks, ledger, Limits(reserve_percent=5), NOW)
+    assert [Lane.REMOVED, Lane.MANUAL] == sorted({task.lane for call in made.calls for task in call.tasks})
+    assert [Lane.OVERWRITTEN] == [each.task.lane for each in made.deferred]
+
+
+def test_the_reserve_holds_for_prefetches_too() -> None:
+    """Prefetches have a quota of their own, with its own reserve."""
+    ledger = Ledger(read_at=NOW, total={"prefetch": 100, "url": 100}, remaining={"prefetch": 7, "url": 0})
+    tasks = [make_task(f"{HOST}/{number}.css", kind=Kind.PREFETCH) for number in range(4)]
+    made = plan(tasks, ledger, Limits(reserve_percent=5), NOW)
+    assert (2, 2) == (spent(made.calls)["prefetch"], len(made.deferred))
+
+
+@pytest.mark.parametrize(("seen", "minutes"), [(0, [0] * 10 + [1] * 10 + [2] * 5), (4, [0] * 6 + [1] * 10 + [2] * 9)])
+def test_what_a_minute_does_not_take_is_spread_over_the_next(seen: int, minutes: list[int]) -> None:
+    """A burst goes as fast as the domain's minutes allow, and no faster."""
+    ledger = Ledger(minute=minute_of(NOW), in_minute={"a.example.com url": seen})
+    made = plan(files(25), ledger, Limits(urls_per_minute_per_domain=10), NOW)
+    due = {task.url: 0 for call in made.calls for task in call.tasks}
+    due.update({each.task.url: int(each.due // 60) - minute_of(NOW) for each in made.deferred})
+    assert minutes == [due[task.url] for task in files(25)]
+    assert minute_start(minute_of(NOW) + 1) == min(each.due for each in made.deferred)
+
+
+def test_one_full_domain_does_not_hold_up_another() -> None:
+    """The limit per minute is each domain's own."""
+    ledger = Ledger(minute=minute_of(NOW), in_minute={"a.example.com url": 1_000})
+    made = plan([*files(3), *files(3, "https://b.example.com")], ledger, Limits(), NOW)
+    assert [[f"https://b.example.com/{number}.css" for number in range(3)]] == [urls(call) for call in made.calls]
+    assert {"a.example.com is at its url limit per minute"} == {each.reason for each in made.deferred}
+
+
+def test_a_spent_quota_stops_its_own_form_only() -> None:
+    """Directories go on when no URL may."""
+    tasks = [make_task(f"{HOST}/a.css"), make_task(f"{HOST}/a/", form=Form.DIRECTORY)]
+    made = plan(tasks, Ledger(read_at=NOW, total={"url": 9}, remaining={"url": 0}), FREE, NOW)
+    assert [Form.DIRECTORY] == [call.form for call in made.calls]
+
+
+@planning
+def test_nothing_is_prefetched_beside_its_refresh(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
+    """While a refresh of a URL is sent or waits, or is unfinished at the CDN, its prefetch steps back."""
+    unfinished = frozenset(task.url for task in tasks[::3])
+    refreshing = unfinished | {task.url for task in tasks if task.kind is Kind.REFRESH}
+    made = plan(tasks, ledger, limits, NOW, unfinished)
+    sent = {url for call in made.calls if call.kind is Kind.PREFETCH for url in urls(call)}
+    assert set() == sent & refreshing
+    waiting = [each for each in made.deferred if each.task.kind is Kind.PREFETCH and each.task.url in refreshing]
+    assert [] == [each for each in waiting if each.due != NOW + UNFINISHED_REFRESH_WAIT_SECONDS]
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from([(Kind.REFRESH, Form.FILE, 1_000), (Kind.REFRESH, Form.DIRECTORY, 100), (Kind.PREFETCH, Form.FILE, 100)]),
+    st.integers(1, 2_500),
+)
+def test_one_domain_takes_as_few_calls_as_can_be(shape: tuple[Kind, Form, int], count: int) -> None:
+    """Ten thousand uploads are ten calls."""
+    kind, form, most = shape
+    tasks = [make_task(f"{HOST}/{number}/", kind=kind, form=form) for number in range(count)]
+    made = plan(tasks, Ledger(), FREE, NOW)
+    assert math.ceil((count - len(made.deferred)) / most) == len(made.calls)
+
+
+def test_ten_domains_share_a_call() -> None:
+    """Files of ten domains go together, and an eleventh domain starts another call."""
+    tasks = [make_task(f"https://{name}/a.css") for name in strategies.DOMAINS[:11]]
+    assert [10, 1] == [len(urls(call)) for call in plan(tasks, Ledger(), FREE, NOW).calls]
+
+
+def test_a_ledger_of_another_day_binds_nobody() -> None:
+    """What was spent yesterday is forgotten at the reset."""
+    yesterday = Ledger(read_at=NOW - 86_400, total={"url": 9}, remaining={"url": 0})
+    assert 1 == len(plan(files(3), yesterday, FREE, NOW).calls)
+
+
+@given(strategies.task_orders())
+def test_the_order_of_the_notes_does_not_matter(orders: tuple[list[Task], list[Task]]) -> None:
+    """However the spool lists its notes, the same URLs go in the same calls."""
+    ledger = Ledger(read_at=NOW, total={"url": 20}, remaining={"url": 10})
+    one, other = ([urls(call) for call in plan(tasks, ledger, FREE, NOW).calls] for tasks in orders)
+    assert sorted(one) == sorted(other)
+
+
+def test_nothing_waits_nothing_goes() -> None:
+    """An empty spool makes an empty plan."""
+    assert Plan() == plan([], Ledger(), Limits(), NOW)

@@ -1,0 +1,281 @@
+"""All Hypothesis strategies of the tests: keys, changes, sites, tasks, notes, ledgers, JSON, and lists of them.
+
+Values that belong together agree: equal task ids are equal tasks, and a ledger never has more left than its total.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from shared.core.limits import Limits
+from shared.core.model import Action, Cause, Form, Kind, Lane, ObjectChange, Result, Step, Task, digest
+from shared.core.notes import Note, notes_of
+from shared.core.quota import Ledger, minute_of
+from shared.core.sites import Domain, Site, Then, ThenRemoved, Variant
+
+NOW = 1_767_323_045.0
+"""2026-01-02 03:04:05 UTC, which is 11:04:05 in UTC+8."""
+
+KEY_BYTES_MAX = 1_023
+
+KEYS = (
+    "a.css",
+    "a b.css",
+    "a+b%20c.css",
+    "100%.txt",
+    "%41%2f%2F",
+    "what?.html",
+    "a#b.html",
+    "a&b=c;d,e.txt",
+    'quote".js',
+    "it's.js",
+    "back\\slash",
+    "line\nbreak.txt",
+    "line\r\nhttps://evil.example.com/",
+    "a.css\nhttps://evil.example.com/b.css",
+    "tab\tand\x00nul\x7f",
+    "~-._!$'()*:@[]{}|^`<>",
+    "中文/目录/图片 1.png",
+    "emoji/🎉👩‍👩‍👧.gif",
+    "combining/e\u0301.txt",
+    "\u202egnp.txt",
+    "a//b.txt",
+    "//b.txt",
+    "/leading.txt",
+    "/",
+    "trailing/",
+    "dir//",
+    "../up.txt",
+    "a/./b/../c",
+    "docs/index.html",
+    "index.html",
+    "http://other.example.com/x",
+    "@evil.example.com/x",
+    ":8080/x",
+    "x" * KEY_BYTES_MAX,
+    "目" * (KEY_BYTES_MAX // 3),
+    "d/" * (KEY_BYTES_MAX // 2) + "f",
+)
+"""Keys that have broken URL code before: one per way of breaking it, up to OSS's 1,023 bytes."""
+
+UNITS = ("url", "directory", "regex", "ignore-params", "prefetch")
+
+
+def keys() -> SearchStrategy[str]:
+    """Object keys: any UTF-8 of at most 1,023 bytes, the troublesome ones often."""
+    characters = st.sampled_from(sorted({each for key in KEYS for each in key})) | st.characters(codec="utf-8")
+    drawn = st.text(characters, min_size=1, max_size=60) | st.text(st.sampled_from("中é🎉%/ "), min_size=300, max_size=340)
+    return st.sampled_from(KEYS) | drawn.filter(lambda key: len(key.encode()) <= KEY_BYTES_MAX)
+
+
+def json_values() -> SearchStrategy[Any]:
+    """Any JSON, with the members that wrappers and events have in likely and unlikely places."""
+    text = st.text(st.characters(), max_size=12) | st.sampled_from(
+        ("acs:oss", "cdn", "ObjectCreated:PutObject", "oss:ObjectRemoved:DeleteObject", "2026-01-02T03:04:05Z", "e30=")
+    )
+    members = st.sampled_from(
+        ("events", "specversion", "data", "messageBody", "TopicName", "Message", "body", "attrs")
+        + ("eventName", "eventSource", "eventTime", "oss", "bucket", "object", "name", "key", "size", "responseElements")
+    )
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | text,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(members | text, inner, max_size=5),
+        max_leaves=20,
+    )
+
+
+@st.composite
+def changes(draw: DrawFn, key: SearchStrategy[str] | None = None) -> ObjectChange:
+    """Changes of objects of the bucket `content`: new, overwritten, of unknown growth, removed."""
+    removed = draw(st.booleans())
+    size = 0 if removed else draw(st.integers(0, 1 << 40))
+    chosen = draw(key or keys())
+    time = draw(st.integers(0, int(NOW) * 1000)) / 1000
+    return ObjectChange(
+        id=digest(chosen, repr(time), repr(size)),
+        action=Action.REMOVED if removed else Action.CREATED,
+        event_name="ObjectRemoved:DeleteObject" if removed else "ObjectCreated:PutObject",
+        bucket="content",
+        key=chosen,
+        etag="5B3C1A2E053D763E1B002CC607C5A0FE",
+        size=size,
+        delta_size=draw(st.none() | st.just(size) | st.integers(-size, size)),
+        time=time,
+    )
+
+
+def prefixes() -> SearchStrategy[str]:
+    """Key prefixes of a site, whole folders and parts of names."""
+    return st.sampled_from(("", "docs/", "a", "中文/", "line\n", "trailing/"))
+
+
+@st.composite
+def sites(draw: DrawFn) -> Site:
+    """Sites of the bucket `content`, each as a site file could describe it."""
+    prefix = draw(prefixes())
+    names = draw(st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=3, unique=True))
+    variant = Variant("x-oss-process=style/thumb", draw(st.sampled_from(((), ("*.css",)))))
+    return Site(
+        name="site",
+        bucket="content",
+        domains=tuple(Domain(name, custom_cache_key=draw(st.booleans())) for name in names),
+        prefix=prefix,
+        scheme=draw(st.sampled_from(("http", "https"))),
+        path=draw(st.sampled_from(("/", "/static/", "/%E4%B8%AD/"))),
+        include=draw(st.sampled_from(((), ("**",), ("*.css", "docs/**")))),
+        exclude=draw(st.sampled_from(((), ("*.tmp",)))),
+        index=draw(st.sampled_from(("", "index.html"))),
+        variants=draw(st.sampled_from(((), (variant,)))),
+        created=draw(st.sampled_from(Then)),
+        removed=draw(st.sampled_from(ThenRemoved)),
+        new=draw(st.none() | st.sampled_from(Then)),
+        unescaped=draw(st.sampled_from(("", "!$&'()*+,;=:@"))),
+    )
+
+
+DOMAINS = tuple(f"d{letter}.example.com" for letter in string.ascii_lowercase[:24])
+"""More than twice as many as one call takes."""
+
+_SHAPES = (
+    (Kind.REFRESH, Form.FILE, False, "{}.css"),
+    (Kind.REFRESH, Form.IGNORE_PARAMS, False, "{}.css"),
+    (Kind.REFRESH, Form.DIRECTORY, False, "{}/"),
+    (Kind.REFRESH, Form.DIRECTORY, True, "{}/"),
+    (Kind.REFRESH, Form.REGEX, False, "{}/.*"),
+    (Kind.PREFETCH, Form.FILE, False, "{}.css"),
+)
+
+
+@functools.cache
+def make_task(  # noqa: PLR0913 - the fields that a test may care about
+    url: str,
+    *,
+    kind: Kind = Kind.REFRESH,
+    form: Form = Form.FILE,
+    force: bool = False,
+    lane: Lane = Lane.OVERWRITTEN,
+    time: float = NOW,
+    due: float = 0.0,
+) -> Task:
+    """Make a task whose id follows from all of its other fields."""
+    lane = Lane.PREFETCH if kind is Kind.PREFETCH else lane
+    named = digest(url, kind.value, form.value, str(force), str(lane), repr(time), repr(due))
+    cause = Cause(event_id=digest(named), event_name="ObjectCreated:PutObject", time=time, bucket="content", key=url)
+    return Task(
+        id=named, kind=kind, form=form, url=url, site="site", lane=lane, cause=cause, force=force, due=due
+    )
+
+
+@st.composite
+def tasks(draw: DrawFn, due: SearchStrategy[float] = st.just(0.0)) -> Task:
+    """Tasks of every kind and form, over few enough URLs that many are equal."""
+    kind, form, force, shape = draw(st.sampled_from(_SHAPES))
+    return make_task(
+        f"https://{draw(st.sampled_from(DOMAINS))}/{shape.format(draw(st.integers(0, 4)))}",
+        kind=kind,
+        form=form,
+        force=force,
+        lane=draw(st.sampled_from((Lane.REMOVED, Lane.OVERWRITTEN, Lane.MANUAL))),
+        time=NOW - draw(st.integers(0, 5)),
+        due=draw(due),
+    )
+
+
+@st.composite
+def crowds(draw: DrawFn) -> list[Task]:
+    """Thousands of tasks of one kind and form, of a few domains: more than a call takes."""
+    kind, form, force, shape = draw(st.sampled_from(_SHAPES[:4] + _SHAPES[5:]))
+    counts = draw(st.sampled_from(((1_001, 99), (999, 101), (2_001,), (101,) * 12, (1,) * 24)))
+    lanes = draw(st.lists(st.sampled_from(Lane), min_size=1, max_size=3))
+    return [
+        make_task(
+            f"https://{name}/{shape.format(number)}",
+            kind=kind,
+            form=form,
+            force=force,
+            lane=lanes[number % len(lanes)],
+            time=NOW - number % 7,
+        )
+        for name, count in zip(DOMAINS, counts, strict=False)
+        for number in range(count)
+    ]
+
+
+def few_tasks() -> SearchStrategy[list[Task]]:
+    """Tasks that wait together."""
+    return st.lists(tasks(), max_size=40)
+
+
+def task_lists() -> SearchStrategy[list[Task]]:
+    """Tasks that wait together, some of them twice, or very many."""
+    return few_tasks() | few_tasks().map(lambda several: several + several[::2]) | crowds()
+
+
+def task_orders() -> SearchStrategy[tuple[list[Task], list[Task]]]:
+    """The same tasks in two orders."""
+    return few_tasks().flatmap(lambda several: st.tuples(st.just(several), st.permutations(several)))
+
+
+@st.composite
+def ledgers(draw: DrawFn) -> Ledger:
+    """Ledgers as a drain finds them: known or not, fresh or of another day, this minute or an earlier one."""
+    total = {unit: draw(st.integers(0, 3_000)) for unit in draw(st.sets(st.sampled_from(UNITS)))}
+    remaining = {unit: draw(st.integers(0, most)) for unit, most in total.items()}
+    names = [f"{domain} {unit}" for domain in DOMAINS for unit in UNITS]
+    return Ledger(
+        read_at=NOW - draw(st.integers(0, 2 * 86_400)),
+        total=total,
+        remaining=remaining,
+        minute=minute_of(NOW) - draw(st.integers(0, 1)),
+        in_minute=draw(st.dictionaries(st.sampled_from(names), st.integers(0, 1_500), max_size=8)),
+    )
+
+
+def limits() -> SearchStrategy[Limits]:
+    """An account's limits, tight ones often."""
+    return st.builds(
+        Limits,
+        urls_per_minute_per_domain=st.integers(1, 3) | st.integers(100, 10_000),
+        reserve_percent=st.integers(0, 100),
+    )
+
+
+def steps() -> SearchStrategy[Step]:
+    """Entries of a task's history."""
+    return st.builds(Step, st.just(NOW), st.sampled_from(Result), code=st.text(max_size=5), message=st.text(max_size=5))
+
+
+@st.composite
+def waiting(draw: DrawFn) -> list[Note]:
+    """Notes that wait: with different due times, and some tasks in two notes, as second deliveries leave them."""
+    due = st.sampled_from((0.0, NOW, NOW + 0.0005, NOW + 60))
+    first = draw(st.lists(tasks(due), min_size=1, max_size=20, unique_by=lambda task: task.id))
+    apart: dict[str, Note] = {each.key: each for each in notes_of(first)}
+    again = draw(st.lists(st.sampled_from(first), max_size=4, unique_by=lambda task: task.id))
+    apart.update((each.key, each) for each in notes_of(again))
+    return list(apart.values())
+
+
+@st.composite
+def rounds(draw: DrawFn) -> tuple[list[Note], set[str], dict[str, Task]]:
+    """Notes, the ids of tasks that ended, and tasks that stay with a new due time or history."""
+    found = draw(waiting())
+    by_id = {task.id: task for each in found for task in each.tasks}
+    ended, changed = set(), {}
+    for task in by_id.values():
+        fate = draw(st.sampled_from(("stays", "ended", "deferred", "retried")))
+        if fate == "ended":
+            ended.add(task.id)
+        elif fate == "deferred":
+            changed[task.id] = msgspec.structs.replace(task, due=NOW + draw(st.sampled_from((0, 60, 86_400))))
+        elif fate == "retried":
+            changed[task.id] = task.with_step(draw(steps()))
+    return found, ended, changed
+
+
