@@ -111,7 +111,7 @@ def instance() -> Instance:
 def initialize(context: Any) -> None:
     """Make and check this instance before its first event, so that a bad setting fails here."""
     parts = instance()
-    parts.keys.use(credentials.from_invocation(context, os.environ))
+    parts.keys.use(lambda: credentials.from_invocation(context, os.environ))
     parts.check()
 
 
@@ -127,7 +127,7 @@ def entry(step: Step) -> Callable[[bytes, Any], Mapping[str, object]]:
 def run(parts: Instance, step: Step, event: bytes, context: Any) -> Mapping[str, object]:
     """Run a step for one invocation and write its canonical line, whatever comes of it."""
     started = parts.kit.clock()
-    parts.keys.use(credentials.from_invocation(context, os.environ))
+    parts.keys.use(lambda: credentials.from_invocation(context, os.environ))
     limit = float(getattr(context.function, "timeout", 0) or 60)
     name, request_id = context.function.name, context.request_id
     invocation = Invocation(name, request_id, started + max(limit - DEADLINE_MARGIN_SECONDS, limit / 2))

@@ -5,5 +5,5 @@ from __future__ import annotations
 from hypothesis import settings
 
 # No deadline: shared machines stumble, and slowness has its own benchmarks. No database: nothing to remember.
-settings.register_profile("deterministic", derandomize=True, deadline=None, database=None, max_examples=100)
+settings.register_profile("deterministic", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("deterministic")

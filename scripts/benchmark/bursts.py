@@ -45,7 +45,7 @@ def initialize(context):
 
 
 def handler(event, context):
-    keys.use(from_invocation(context, os.environ))
+    keys.use(lambda: from_invocation(context, os.environ))
     for each in json.loads(event)["events"]:
         cdn.refresh(["https://static.example.com/" + each["oss"]["object"]["key"]])
 '''
@@ -114,6 +114,10 @@ def _upload(ready: Mapping[str, str], keys: Sequence[str]) -> None:
         list(pool.map(lambda key: bucket.put_object(key, "burst"), keys))
 
 
+def _refreshes(books: Mapping[str, Any]) -> Any:
+    return books.get("calls", {}).get("RefreshObjectCaches")
+
+
 def _settled(ready: Mapping[str, str]) -> dict[str, Any]:
     """Wait until the API's books have not changed for a while and no invocation is pending."""
     last: dict[str, Any] = {}
@@ -121,9 +125,7 @@ def _settled(ready: Mapping[str, str]) -> dict[str, Any]:
     until = time.monotonic() + WAIT_SECONDS_MAX
     while time.monotonic() < until:
         books = httpx.get(f"{ready['cdn']}/_local/books", trust_env=False).json()
-        if books["calls"].get("RefreshObjectCaches") != last.get("calls", {}).get("RefreshObjectCaches"):
-            quiet_since = time.monotonic()
-        elif books["pending_invocations"]:
+        if books["pending_invocations"] or _refreshes(books) != _refreshes(last):
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since > QUIET_SECONDS:
             return dict(books)

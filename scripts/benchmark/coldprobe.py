@@ -9,12 +9,13 @@ Run by file path with `-I -S`, so that a process loads what a function instance 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 DEVELOPMENT_ONLY = ("rich", "click", "colorama")
 """Packages that structlog or httpx load where they find them; no function instance has them."""
@@ -96,8 +97,9 @@ def ours(ready: Mapping[str, str], event: bytes) -> None:
     )
     Context.credentials.access_key_id = ready["access_key_id"]
     Context.credentials.access_key_secret = ready["access_key_secret"]
-    import object_created  # noqa: PLC0415 - see the top
     from shared.cloud.cdn import Cdn  # noqa: PLC0415 - see the top
+
+    object_created: Any = importlib.import_module("object_created")
 
     refresh = Cdn.refresh
 
@@ -129,7 +131,7 @@ def sdk_in_place(ready: Mapping[str, str], event: bytes) -> None:
         sites=sites,
         limits=Limits(),
         spool=spool,
-        cdn=SdkCdn(ready),  # type: ignore[arg-type] - it has what is called
+        cdn=cast("flow.kit.Cdn", SdkCdn(ready)),  # it has what a first submission calls
         outcomes=SilentLog(),
         report=logs.logger("ERROR"),
         clock=time.time,
@@ -152,7 +154,8 @@ def _event() -> bytes:
 if __name__ == "__main__":
     kind, addresses, paths = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
     sys.path[:0] = paths
-    sys.modules.update(dict.fromkeys(DEVELOPMENT_ONLY))  # type: ignore[arg-type] - None keeps a module out
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(DEVELOPMENT_ONLY))  # None keeps a module out
     if kind == "ours":
         ours(addresses, _event())
     elif kind == "sdk-in-place":

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,7 +20,7 @@ import msgspec
 
 from shared.cloud.credentials import KeyRing
 from shared.core.cdntask import Accepted, CdnTask, Page, Prefetch, task_from_row
-from shared.core.errors import CdnError, Throttled, Unreachable, error_class
+from shared.core.errors import Throttled, Unreachable, error_class
 from shared.core.limits import TASK_IDS_PER_STATUS_CALL_MAX
 from shared.core.model import Form
 from shared.core.quota import Quota
@@ -28,6 +29,8 @@ from shared.core.signature import authorization, body_hash, canonical_query
 API_VERSION = "2018-05-10"
 TIMEOUTS = httpx.Timeout(connect=3.0, read=10.0, write=10.0, pool=1.0)
 PAGE_SIZE_MAX = 100
+CLOCKS_AGREE_SECONDS = 60.0
+"""The API takes requests that are up to 15 minutes off."""
 
 _OBJECT_TYPES = {
     Form.FILE: "File",
@@ -52,11 +55,21 @@ class Acs3Auth(httpx.Auth):
 
     def __init__(self, keys: KeyRing, clock: Callable[[], float], nonce: Callable[[], str]) -> None:
         self._keys, self._clock, self._nonce = keys, clock, nonce
+        self._ahead_seconds = 0.0
+
+    def set_clock_by(self, reply: httpx.Response) -> bool:
+        """Date requests by the server's clock from now on; False where it does not tell, or already agreed."""
+        if "date" not in reply.headers:
+            return False
+        ahead = parsedate_to_datetime(reply.headers["date"]).timestamp() - self._clock()
+        agreed = abs(ahead - self._ahead_seconds) <= CLOCKS_AGREE_SECONDS
+        self._ahead_seconds = ahead
+        return not agreed
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add date, nonce, body hash, token and signature."""
         keys = self._keys.current()
-        moment = datetime.fromtimestamp(self._clock(), timezone.utc)
+        moment = datetime.fromtimestamp(self._clock() + self._ahead_seconds, timezone.utc)
         request.headers["x-acs-date"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         request.headers["x-acs-signature-nonce"] = self._nonce()
         request.headers["x-acs-content-sha256"] = body_hash(request.content)
@@ -91,9 +104,11 @@ class Cdn:
         nonce: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._types = {**_OBJECT_TYPES, Form.IGNORE_PARAMS: ignore_params_type}
+        self._keys = keys
+        self._auth = Acs3Auth(keys, clock, nonce)
         self._http = httpx.Client(
             base_url=endpoint,
-            auth=Acs3Auth(keys, clock, nonce),
+            auth=self._auth,
             timeout=TIMEOUTS,
             transport=transport,
             headers={"accept": "application/json", "x-acs-version": API_VERSION},
@@ -182,7 +197,19 @@ class Cdn:
     def _call(
         self, action: str, *, query: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Make one call; its reply as plain data, or a `CdnError`."""
+        """Make one call; its reply as plain data, or a `CdnError`.
+
+        A call refused for expired keys or a wrong clock goes once more, with new keys or the server's time.
+        """
+        reply = self._post(action, query, form)
+        code = _code(reply)
+        expired = code == "InvalidSecurityToken.Expired" and self._keys.renew()
+        if expired or (code == "InvalidTimeStamp.Expired" and self._auth.set_clock_by(reply)):
+            reply = self._post(action, query, form)
+        return _checked(action, reply)
+
+    def _post(self, action: str, query: Mapping[str, str] | None, form: Mapping[str, str] | None) -> httpx.Response:
+        """Send one request. Raises `Throttled` where it was never sent, `Unreachable` where no reply came."""
         headers = {"x-acs-action": action}
         content = b""
         if form:
@@ -190,33 +217,47 @@ class Cdn:
             content = canonical_query(form.items()).encode()
         url = "/?" + canonical_query(query.items()) if query else "/"
         try:
-            reply = self._http.post(url, content=content, headers=headers)
+            return self._http.post(url, content=content, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as fault:
             raise Throttled("Unconnected", f"{action} was not sent: {fault}") from fault
         except httpx.HTTPError as fault:
             raise Unreachable(type(fault).__name__, f"{action} got no reply: {fault}") from fault
-        return _checked(action, reply)
+
+
+def _body(reply: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object of a reply; None where there is none."""
+    try:
+        body = msgspec.json.decode(reply.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _refusal(reply: httpx.Response) -> dict[str, str]:
+    """The fields of an error's body, names in lower case."""
+    return {name.lower(): str(value) for name, value in (_body(reply) or {}).items()}
+
+
+def _code(reply: httpx.Response) -> str:
+    """The vendor's error code; the status where the body has none, nothing where the reply is good."""
+    return "" if reply.is_success else _refusal(reply).get("code") or f"HTTP{reply.status_code}"
 
 
 def _checked(action: str, reply: httpx.Response) -> dict[str, Any]:
     """The body of a good reply; the fitting `CdnError` for every other."""
-    try:
-        body = msgspec.json.decode(reply.content)
-    except msgspec.DecodeError:
-        body = None
-    if not isinstance(body, dict):
+    body = _body(reply)
+    if body is None:
         raise Unreachable("NotJson", f"{action} was answered {reply.status_code} without JSON")
     if reply.is_success:
         return body
-    fields = {name.lower(): value for name, value in body.items()}
-    code = str(fields.get("code") or f"HTTP{reply.status_code}")
-    raise _error(code, reply, str(fields.get("message", "")), str(fields.get("requestid", "")))
-
-
-def _error(code: str, reply: httpx.Response, message: str, request_id: str) -> CdnError:
+    code, fields = _code(reply), _refusal(reply)
     stated = reply.headers.get("x-acs-retry-after", "")
-    wait = int(stated) / 1000 if stated.isdigit() else 0.0
-    return error_class(code, reply.status_code)(code, message, request_id=request_id, wait_seconds=wait)
+    raise error_class(code, reply.status_code)(
+        code,
+        fields.get("message", ""),
+        request_id=fields.get("requestid", ""),
+        wait_seconds=int(stated) / 1000 if stated.isdigit() else 0.0,
+    )
 
 
 def _accepted(reply: Mapping[str, Any], field: str) -> Accepted:

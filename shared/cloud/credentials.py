@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,19 @@ class KeyRing:
 
     def __init__(self, current: Credentials | None = None) -> None:
         self._current = current
+        self._source: Callable[[], Credentials] | None = None
 
-    def use(self, credentials: Credentials) -> None:
-        """Take over the keys of an invocation."""
-        self._current = credentials
+    def use(self, source: Callable[[], Credentials]) -> None:
+        """Take over the keys of an invocation. Raises `MissingCredentials` where it brought none."""
+        self._current = source()
+        self._source = source
+
+    def renew(self) -> bool:
+        """Look whether the runtime has put new keys in place of the current ones, and take them over."""
+        before = self._current
+        if self._source is not None:
+            self._current = self._source()
+        return self._current != before
 
     def current(self) -> Credentials:
         """The keys to sign with now. Raises `MissingCredentials` before the first invocation."""

@@ -23,20 +23,24 @@ import msgspec
 
 from shared.cloud.bucket import Bucket, Entry
 from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
-from shared.core.notes import Note, due_of, note_from_key
+from shared.core.notes import Note, due_of, note_from_key, size_of_note
 from shared.core.quota import Ledger
-from shared.core.spool import Bad, Intent, Lease, Survey, submission_key
+from shared.core.report import Spooled, Status
+from shared.core.spool import Bad, Grave, Intent, Lease, Survey, size_of, submission_key
 
 STATUS_AFTER_SECONDS = 60
 """When the CDN is first asked about a submission; a refresh takes five to six minutes."""
 
 NOTES_PER_SURVEY_MAX = 2_000
+STATUS_KEY = "report/status.json"
 LEASE_NUMBERS_KEPT = 5
 """Old lease objects stay this long, so that a slow contender cannot take a number a second time."""
 
+_bad = msgspec.json.Decoder(Bad)
 _note = msgspec.json.Decoder(Note)
 _submission = msgspec.json.Decoder(Submission)
 _ledger = msgspec.json.Decoder(Ledger)
+_status = msgspec.json.Decoder(Status)
 _outcomes = msgspec.json.Decoder(list[Outcome])
 
 
@@ -63,6 +67,17 @@ class Spool:
         body = json_bytes(bad)
         self._bucket.put(f"dead/{bad.day}/{bad.id}.json", body)
 
+    def dead(self, since: str = "") -> list[Grave]:
+        """List what was given up, from a day (YYYY-MM-DD) on, newest first."""
+        entries, _ = self._all("dead/", f"dead/{since}" if since else "")
+        newest_first = sorted(entries, key=lambda entry: entry.modified, reverse=True)
+        return [Grave(entry.key[len("dead/") : -len(".json")], entry.modified) for entry in newest_first]
+
+    def exhume(self, graves: Iterable[Grave]) -> dict[str, Bad]:
+        """Read what was given up, by key; what is gone meanwhile is absent. `clean` deletes it."""
+        bodies = self._bucket.get_many(f"dead/{grave.key}.json" for grave in graves)
+        return {key[len("dead/") : -len(".json")]: _bad.decode(body) for key, body in bodies.items()}
+
     def take_lease(self, work: str, owner: str) -> Lease | None:
         """Become the one who does some work (`drain`, `settle`); None where somebody is at it, or was quicker."""
         area = f"lease/{work}/"
@@ -77,7 +92,8 @@ class Spool:
         if not self._bucket.put_new(_lease_key(work, number, "held"), json_bytes({"owner": owner})):
             return None
         old = tuple(entry.key for each, _, entry in states if each <= newest - LEASE_NUMBERS_KEPT)
-        ledger = self._ledger_of(work, newest) if freed else Ledger()
+        left = max((each for each, state, _ in states if state == "free"), default=0)
+        ledger = self._ledger_of(work, left) if left else Ledger()
         return Lease(work=work, number=number, ledger=ledger, old=old)
 
     def release(self, lease: Lease, ledger: Ledger) -> None:
@@ -118,6 +134,35 @@ class Spool:
         bodies = self._bucket.get_many("submitted/" + name for name in names)
         return {name.removeprefix("submitted/"): _submission.decode(body) for name, body in bodies.items()}
 
+    def ledger(self, work: str) -> Ledger:
+        """Read the ledger that the last holder of a lease left, without taking the lease."""
+        numbers = [_lease_parts(entry.key) for entry in self._all(f"lease/{work}/")[0]]
+        freed = [number for number, state in numbers if state == "free"]
+        return self._ledger_of(work, max(freed)) if freed else Ledger()
+
+    def spooled(self, day: str) -> Spooled:
+        """Look at everything that lies in the spool; `day` (YYYY-MM-DD) is the one whose dead are counted."""
+        waiting = [entry.key.removeprefix("waiting/") for entry in self._all("waiting/")[0]]
+        submissions = [entry.key.removeprefix("submitted/") for entry in self._all("submitted/")[0]]
+        return Spooled(
+            notes=tuple((due_of(key), *size_of_note(key)) for key in waiting),
+            submissions=tuple(size_of(key) for key in submissions if key.endswith(".accepted")),
+            unlogged=len(self._all("unlogged/")[0]),
+            dead_today=len(self._all(f"dead/{day}/")[0]),
+        )
+
+    def last_status(self) -> Status | None:
+        """Read the status that was written last; None where there is none, or one of another version."""
+        body = self._bucket.get(STATUS_KEY)
+        try:
+            return _status.decode(body) if body else None
+        except msgspec.DecodeError:
+            return None
+
+    def write_status(self, status: Status) -> None:
+        """Write the status, in place of the last one."""
+        self._bucket.put(STATUS_KEY, json_bytes(status))
+
     def keep(self, outcomes: Sequence[Outcome]) -> None:
         """Keep outcomes that the log store did not take."""
         name = f"{int(outcomes[0].time * 1000):013d}-{digest(*(each.task_id + each.event_id for each in outcomes))}"
@@ -136,6 +181,7 @@ class Spool:
         accepted: Iterable[str] = (),
         outcomes: Iterable[str] = (),
         leases: Iterable[str] = (),
+        dead: Iterable[str] = (),
     ) -> None:
         """Delete what has been replaced or settled, in one call where it fits."""
         keys = [
@@ -143,6 +189,7 @@ class Spool:
             *(f"submitted/{key}.submitting" for key in intents),
             *(f"submitted/{key}.accepted" for key in accepted),
             *("unlogged/" + key for key in outcomes),
+            *(f"dead/{key}.json" for key in dead),
             *leases,
         ]
         if keys:
@@ -156,9 +203,8 @@ class Spool:
         body = self._bucket.get(_lease_key(work, number, "free"))
         return _ledger.decode(body) if body else Ledger()
 
-    def _all(self, prefix: str) -> tuple[list[Entry], float]:
+    def _all(self, prefix: str, after: str = "") -> tuple[list[Entry], float]:
         entries: list[Entry] = []
-        after = ""
         while True:
             listing = self._bucket.list(prefix, after)
             entries.extend(listing.entries)

@@ -87,7 +87,7 @@ def read(payload: bytes) -> Received:
     changes: list[ObjectChange] = []
     bad: list[BadEvent] = []
     ignored: list[str] = []
-    for element in _unwrap(payload, payload, 0):
+    for element in unwrap(payload):
         if isinstance(element, BadEvent):
             bad.append(element)
             continue
@@ -103,8 +103,13 @@ def read(payload: bytes) -> Received:
     return Received(tuple(changes), tuple(bad), tuple(ignored))
 
 
+def unwrap(payload: bytes) -> Iterator[Any]:
+    """Yield each innermost element of a payload: a mapping that should be an event, or a `BadEvent`."""
+    yield from _unwrap(payload, payload, 0)
+
+
 def _unwrap(value: Any, original: bytes, depth: int) -> Iterator[Any]:
-    """Yield each innermost element: a mapping that should be an OSS event, or a `BadEvent`."""
+    """Unpack one value, keeping the bytes that it came in."""
     if depth > NESTING_MAX:
         yield BadEvent(f"nested deeper than {NESTING_MAX} levels", original)
     elif isinstance(value, bytes | str):

@@ -41,7 +41,10 @@ class Lane(IntEnum):
 
 
 class Result(str, Enum):
-    """Where one step left a task. The last four end it."""
+    """Where one step left a task; `done`, `superseded`, `skipped` and `dead` end it.
+
+    A `report` is about no task: its message is the status as JSON.
+    """
 
     ACCEPTED = "accepted"
     DEFERRED = "deferred"
@@ -50,6 +53,7 @@ class Result(str, Enum):
     SUPERSEDED = "superseded"
     SKIPPED = "skipped"
     DEAD = "dead"
+    REPORT = "report"
 
 
 class ObjectChange(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
 """How tasks lie in the spool's `waiting/`: the key of a note, and what to write and delete after a round.
 
 A note is one object with the tasks of one receiving invocation. Its key orders the listing: due time
-(milliseconds; zeros for at once), lane, time of the oldest change, then a name made of the task ids, so
-a second delivery of an event writes the same object again. Where they fit, the tasks themselves stand
-at the end of the key: a listing of a thousand notes then needs no thousand reads.
+(milliseconds; zeros for at once), lane, time of the oldest change, number of tasks, then a name made of
+the task ids, so a second delivery of an event writes the same object again. Where they fit, the tasks
+themselves stand at the end of the key: a listing of a thousand notes then needs no thousand reads.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def note(tasks: Sequence[Task]) -> Note:
     lane = min(task.lane for task in tasks)
     arrival = int(min(task.cause.time for task in tasks) * 1000)
     name = digest(*sorted(task.id for task in tasks))
-    key = f"{due:013d}-{lane:d}-{arrival:013d}-{name}"
+    key = f"{due:013d}-{lane:d}-{arrival:013d}-{len(tasks)}-{name}"
     whole = f"{key}~{base64.urlsafe_b64encode(zlib.compress(json_bytes(tasks), 9)).decode()}"
     return Note(whole if len(whole) <= KEY_CHARACTERS_MAX else key, tuple(tasks))
 
@@ -56,6 +56,12 @@ def note_from_key(key: str) -> Note | None:
 def due_of(key: str) -> float:
     """When the tasks of a note may go, in epoch seconds; 0 for at once."""
     return int(key.partition("-")[0]) / 1000
+
+
+def size_of_note(key: str) -> tuple[float, int]:
+    """The time of a note's oldest change (epoch seconds), and its number of tasks."""
+    _, _, arrival, count, _ = key.split("-", 4)
+    return int(arrival) / 1000, int(count)
 
 
 class Rewrite(msgspec.Struct, frozen=True):

@@ -48,12 +48,17 @@ class Ledger(msgspec.Struct, frozen=True):
     remaining: dict[str, int] = {}
     minute: int = 0
     in_minute: dict[str, int] = {}
+    day: int = 0
+    spent: dict[str, int] = {}
+    """Units that we have spent on `day` (of `day_of`), by site and quota name."""
 
     def at(self, now: float) -> Ledger:
         """Forget what a new day or a new minute has made obsolete."""
         ledger = self
         if ledger.remaining and day_of(ledger.read_at) != day_of(now):
             ledger = msgspec.structs.replace(ledger, read_at=0.0, remaining={})
+        if ledger.day != day_of(now):
+            ledger = msgspec.structs.replace(ledger, day=day_of(now), spent={})
         if ledger.minute != minute_of(now):
             ledger = msgspec.structs.replace(ledger, minute=minute_of(now), in_minute={})
         return ledger
@@ -71,13 +76,14 @@ class Ledger(msgspec.Struct, frozen=True):
         ledger = self.at(now)
         unit = unit_of(batch.kind, batch.form)
         in_minute = dict(ledger.in_minute)
-        for url in batch.urls:
-            name = minute_key(url, unit)
-            in_minute[name] = in_minute.get(name, 0) + 1
+        spent = dict(ledger.spent)
+        for url, site in {task.url: task.site for task in batch.tasks}.items():
+            _add(in_minute, minute_key(url, unit))
+            _add(spent, f"{site} {unit}")
         remaining = dict(ledger.remaining)
         if unit in remaining:
             remaining[unit] = max(0, remaining[unit] - len(batch.urls))
-        return msgspec.structs.replace(ledger, in_minute=in_minute, remaining=remaining)
+        return msgspec.structs.replace(ledger, in_minute=in_minute, remaining=remaining, spent=spent)
 
     def without(self, unit: str, now: float) -> Ledger:
         """Book that the API called a daily quota spent."""
@@ -89,6 +95,10 @@ class Ledger(msgspec.Struct, frozen=True):
         ledger = self.at(now)
         full = {f"{domain} {unit}": limit for domain in domains}
         return msgspec.structs.replace(ledger, in_minute={**ledger.in_minute, **full})
+
+
+def _add(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1
 
 
 def spendable(ledger: Ledger, unit: str, lane: Lane, limits: Limits) -> float:
@@ -121,6 +131,11 @@ def day_of(now: float) -> int:
     return int((now + RESET_UTC_OFFSET_SECONDS) // DAY_SECONDS)
 
 
+def day_start(day: int) -> float:
+    """When a day of `day_of` begins, in epoch seconds."""
+    return float(day * DAY_SECONDS - RESET_UTC_OFFSET_SECONDS)
+
+
 def after_reset(now: float) -> float:
     """When tasks that wait for tomorrow's quota may go, in epoch seconds."""
-    return float((day_of(now) + 1) * DAY_SECONDS - RESET_UTC_OFFSET_SECONDS + RESET_MARGIN_SECONDS)
+    return day_start(day_of(now) + 1) + RESET_MARGIN_SECONDS

@@ -49,6 +49,11 @@ def settlement(submission: Submission, rows: Iterable[CdnTask], now: float) -> S
     return Settlement(tuple(done), tuple(failed), tuple(running))
 
 
+def lost(submission: Submission, reason: str) -> Settlement:
+    """The settlement of a submission whose ids the CDN does not know (any more): all of it failed."""
+    return Settlement(failed=tuple((task, reason) for task in submission.batch.tasks))
+
+
 def _rows_by_url(submission: Submission, rows: Iterable[CdnTask]) -> dict[str, list[CdnTask]]:
     batch = submission.batch
     wanted = "preload" if batch.kind is Kind.PREFETCH else _ROW_TYPES.get(batch.form, "")

@@ -34,6 +34,23 @@ class Survey(msgspec.Struct, frozen=True):
     later: bool = False
 
 
+class Grave(msgspec.Struct, frozen=True):
+    """Where something given up lies: its key `DAY/ID`, and when it was written (epoch seconds, by OSS)."""
+
+    key: str
+    modified: float
+
+    @property
+    def day(self) -> str:
+        """The day it was given up, YYYY-MM-DD in UTC."""
+        return self.key.partition("/")[0]
+
+    @property
+    def id(self) -> str:
+        """What `Bad.id` says."""
+        return self.key.partition("/")[2]
+
+
 class Bad(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something given up: why, and either the event's bytes (Base64) or the task with its history.
 
@@ -50,8 +67,8 @@ class Bad(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def submission_key(batch: Batch, check: float) -> str:
-    """Name a submission in the spool; the name begins with when to ask for its status (milliseconds)."""
-    return f"{int(check * 1000):013d}-{batch.id}"
+    """Name a submission in the spool: when to ask for its status, when it was made (ms), its URLs, its batch."""
+    return f"{int(check * 1000):013d}-{int(batch.created * 1000):013d}-{len(batch.urls)}-{batch.id}"
 
 
 def check_of(key: str) -> float:
@@ -59,6 +76,7 @@ def check_of(key: str) -> float:
     return int(key.partition("-")[0]) / 1000
 
 
-def call_of(key: str) -> str:
-    """The id of a submission's batch."""
-    return key.partition("-")[2]
+def size_of(key: str) -> tuple[float, int]:
+    """When a submission was made (epoch seconds), and how many URLs of it are not finished."""
+    _, created, urls, _ = key.split("-", 3)
+    return int(created) / 1000, int(urls)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from shared.core.cdntask import CdnTask
-from shared.core.errors import CdnError
+from shared.core.errors import CdnError, Rejected
 from shared.core.limits import STATUS_CALLS_PER_SECOND, TASK_IDS_PER_STATUS_CALL_MAX
 from shared.core.model import Outcome, Result, Step, Submission, Task, outcome
 from shared.core.notes import notes_of
 from shared.core.retry import FAILED_TRIES_MAX, failed_pause
-from shared.core.settlement import Settlement, next_check, prefetch_after, settlement
+from shared.core.settlement import Settlement, lost, next_check, prefetch_after, settlement
 from shared.core.spool import check_of, submission_key
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
@@ -87,16 +87,23 @@ def _follow(kit: Kit, run: Invocation, group: dict[str, Submission], progress: _
     """Ask for the rows of a group and act on them. False where the CDN does not answer: the rest waits."""
     ids = list(dict.fromkeys(task_id for each in group.values() for task_id in each.task_ids))
     rows: list[CdnTask] = []
+    unknown: Rejected | None = None
     try:
         for start in range(0, len(ids), TASK_IDS_PER_STATUS_CALL_MAX):
             rows += kit.cdn.tasks_by_id(ids[start : start + TASK_IDS_PER_STATUS_CALL_MAX])
             kit.sleep(1.0 / STATUS_CALLS_PER_SECOND)
+    except Rejected as error:
+        if len(group) > 1:
+            return all(_follow(kit, run, {key: each}, progress) for key, each in group.items())
+        unknown = error
     except CdnError as error:
         kit.report.warning("the CDN did not tell of its tasks; they are asked for again", code=error.code)
         return False
     step = _Progress(counts=progress.counts)
     for key, submission in group.items():
-        _act(kit, key, submission, settlement(submission, rows, kit.clock()), step)
+        now = kit.clock()
+        settled = lost(submission, str(unknown)) if unknown else settlement(submission, rows, now)
+        _act(kit, key, submission, settled, step)
     _write(kit, run, step)
     return True
 

@@ -49,7 +49,16 @@ def test_statuses(status: str, state: State) -> None:
 
 @pytest.mark.parametrize(
     ("process", "percent"),
-    [("100%", 100.0), ("99.37%", 99.37), ("10", 10.0), (10, 10.0), (" 5 % ", 5.0), ("", 0.0), (None, 0.0), ("soon", 0.0)],
+    [
+        ("100%", 100.0),
+        ("99.37%", 99.37),
+        ("10", 10.0),
+        (10, 10.0),
+        (" 5 % ", 5.0),
+        ("", 0.0),
+        (None, 0.0),
+        ("soon", 0.0),
+    ],
 )
 def test_percentages(process: Any, percent: float) -> None:
     """With or without the sign, as text or number; what cannot be read is nothing done yet."""

@@ -62,13 +62,14 @@ def test_every_call_is_within_the_limits_of_a_call(tasks: list[Task], ledger: Le
 @planning
 def test_no_url_is_sent_twice(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
     """Equal URLs of one kind and form go once, and cover all of their tasks."""
-    sent = [(call.kind, call.form, call.force, url) for call in plan(tasks, ledger, limits, NOW).calls for url in urls(call)]
+    calls = plan(tasks, ledger, limits, NOW).calls
+    sent = [(call.kind, call.form, call.force, url) for call in calls for url in urls(call)]
     assert len(sent) == len(set(sent))
 
 
 @planning
 def test_the_day_is_never_overspent(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
-    """Of a quota that is known, no more units are spent than it has left, and all but removals and people stop earlier."""
+    """No more units are spent than are left, and all but removals and people leave the reserve alone."""
     made = plan(tasks, ledger, limits, NOW)
     today = ledger.at(NOW)
     assert {} == {unit: n for unit, n in spent(made.calls).items() if n > today.remaining.get(unit, math.inf)}
@@ -226,7 +227,13 @@ def test_nothing_is_prefetched_beside_its_refresh(tasks: list[Task], ledger: Led
 
 @settings(max_examples=25)
 @given(
-    st.sampled_from([(Kind.REFRESH, Form.FILE, 1_000), (Kind.REFRESH, Form.DIRECTORY, 100), (Kind.PREFETCH, Form.FILE, 100)]),
+    st.sampled_from(
+        (
+            (Kind.REFRESH, Form.FILE, 1_000),
+            (Kind.REFRESH, Form.DIRECTORY, 100),
+            (Kind.PREFETCH, Form.FILE, 100),
+        )
+    ),
     st.integers(1, 2_500),
 )
 def test_one_domain_takes_as_few_calls_as_can_be(shape: tuple[Kind, Form, int], count: int) -> None:

@@ -36,7 +36,8 @@ def at(text: str) -> float:
 
 def batch(*urls: str, kind: Kind = Kind.REFRESH, form: Form = Form.FILE) -> Batch:
     """Make a batch of some URLs, the first of which two tasks share."""
-    tasks = [make_task(url, kind=kind, form=form) for url in urls] + [make_task(urls[0], kind=kind, form=form, time=1.0)]
+    tasks = [make_task(url, kind=kind, form=form) for url in urls]
+    tasks.append(make_task(urls[0], kind=kind, form=form, time=1.0))
     return Batch("call", kind, form, force=False, tasks=tuple(tasks), created=NOW)
 
 

@@ -14,7 +14,10 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 # Two URLs as the CDN-shaped vectors use them.
 URLS = "https://a.example.com/x y.css\nhttps://a.example.com/é+~*.js"
-REFRESH = b"Force=false&ObjectPath=https%3A%2F%2Fa.example.com%2Fx%20y.css%0Ahttps%3A%2F%2Fa.example.com%2F%C3%A9%2B~%2A.js&ObjectType=File"
+REFRESH = (
+    b"Force=false&ObjectPath=https%3A%2F%2Fa.example.com%2Fx%20y.css%0Ahttps%3A%2F%2Fa.example.com%2F%C3%A9%2B~%2A.js"
+    b"&ObjectType=File"
+)
 
 
 def signed(canonical: str, secret: str) -> tuple[str, str]:
@@ -49,17 +52,17 @@ def test_the_vendors_example_of_an_ecs_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "signature"),
+    ("method", "signature"),
     [
-        ("GET", "/", "d16b30a7699ae9e43875b13195b2f81bcc3ed10c14a9b5eb780e51619aa50be1"),
-        ("", "", "4ab59fffe3c5738ff8a2729f90cc04fe18b02a4b15b2102cbaf92f9ff3df2ea3"),
+        ("GET", "d16b30a7699ae9e43875b13195b2f81bcc3ed10c14a9b5eb780e51619aa50be1"),
+        ("", "4ab59fffe3c5738ff8a2729f90cc04fe18b02a4b15b2102cbaf92f9ff3df2ea3"),
     ],
 )
-def test_the_vendors_example_of_a_repeated_header(method: str, path: str, signature: str) -> None:
+def test_the_vendors_example_of_a_repeated_header(method: str, signature: str) -> None:
     """Names that differ in case only are one header, its values sorted; an empty parameter keeps its `=`."""
     canonical, names = canonical_request(
         method,
-        path,
+        "/",
         [("test", "ok"), ("empty", "")],
         [("x-acs-test", "http"), ("x-acs-TEST", "https")],
         "55e12e91650d2fec56ec74e1d3e4ddbfce2ef3a65890c2a19ecf88a307e76a23",
@@ -168,4 +171,5 @@ def test_percent_encoding_leaves_nothing_reserved(text: str) -> None:
 
 def test_headers_are_trimmed() -> None:
     """Spaces around a value are not signed."""
-    assert canonical_request("POST", "/", [], [("A", " b ")], "h") == canonical_request("POST", "/", [], [("a", "b")], "h")
+    plain, spaced = ([(name, value)] for name, value in (("a", "b"), ("A", " b ")))
+    assert canonical_request("POST", "/", [], plain, "h") == canonical_request("POST", "/", [], spaced, "h")

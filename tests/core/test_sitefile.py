@@ -108,7 +108,7 @@ sites:
   - bucket: My_Bucket
     domains:
       - static.example.com
-      - https://img.example.com
+      - img.example.com/
     created: refersh
     remove: ignore
   - domains: [docs.example.com]
@@ -116,8 +116,7 @@ sites:
 """
     assert [
         "line 2: sites[0].bucket: 'My_Bucket' is no bucket name (3 to 63 lower-case letters, digits and hyphens)",
-        "line 5: sites[0].domains[1]: 'https://img.example.com' is no domain name "
-        "(lower case, without scheme, port or path)",
+        "line 5: sites[0].domains[1]: 'img.example.com/' is no domain name (lower case, without scheme, port or path)",
         "line 6: sites[0].created: invalid enum value 'refersh', got 'refersh'",
         "line 7: sites[0].remove: unknown field; did you mean 'removed'?",
         "line 8: sites[1].bucket: is missing",
@@ -194,7 +193,7 @@ def test_only_accelerated_domains_are_taken(domain: str, told: str) -> None:
 
 def test_a_domain_that_is_no_text_is_refused() -> None:
     """Numbers and unknown members of a domain are told."""
-    text = "sites:\n  - bucket: content\n    domains:\n      - 5\n      - {name: a.example.com, cached: true}\n      - {}\n"
+    text = "sites:\n  - bucket: content\n    domains:\n      - 5\n      - {name: a.com, cached: true}\n      - {}\n"
     starts = (
         "line 4: sites[0].domains[0]: expected",
         "line 5: sites[0].domains[1].cached: unknown field",
@@ -255,7 +254,7 @@ def test_what_is_no_yaml_is_told_with_its_line(text: str, line: int) -> None:
     assert f"line {line}: not YAML: " == fault.partition("YAML: ")[0] + "YAML: "
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "sites:\n", "sites: []\n", "sites: {}\n", "[]\n", "7\n", "- sites\n"])
+@pytest.mark.parametrize("text", ["", "# none\n", "sites:\n", "sites: []\n", "sites: {}\n", "[]\n", "7\n", "- sites\n"])
 def test_a_file_without_sites_is_refused(text: str) -> None:
     """A deployment that watches nothing is a mistake."""
     assert ["line 1: expected a list of at least one site under `sites:`"] == faults(text)

@@ -255,7 +255,7 @@ RULES: list[tuple[Then, ThenRemoved, Then | None, list[str], list[str], list[str
 
 
 @pytest.mark.parametrize(("created", "removed", "new", "overwrite", "removal", "fresh"), RULES)
-def test_rules_say_what_a_change_asks_for(  # noqa: PLR0913 - a table
+def test_rules_say_what_a_change_asks_for(
     created: Then, removed: ThenRemoved, new: Then | None, overwrite: list[str], removal: list[str], fresh: list[str]
 ) -> None:
     """Created, removed and new objects each follow their rule; `+` stands for a prefetch that follows."""

@@ -1,0 +1,28 @@
+"""A CDN event in; the submissions it is about are settled at once instead of at the timer's next look."""
+
+from __future__ import annotations
+
+from shared.core.finished import read_finished
+from shared.flow.bury import bury_event
+from shared.flow.drain import drain
+from shared.flow.kit import Invocation, Kit
+from shared.flow.settle import settle
+
+
+def finished(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
+    """Confirm by id what the event says has ended, since it does not say how. The timer stays the safety net.
+
+    Raises `StoreError` where the spool fails; the platform then delivers the event again.
+    """
+    found = read_finished(event)
+    for bad in found.bad:
+        bury_event(kit, run, bad)
+    summary: dict[str, object] = {
+        "finished": len(found.task_ids),
+        "ignored": len(found.ignored),
+        "dead": len(found.bad),
+    }
+    if not found.task_ids:
+        return summary
+    summary |= settle(kit, run, lambda submission: not found.task_ids.isdisjoint(submission.task_ids))
+    return summary | (drain(kit, run) if summary.get("prefetch_follows") else {})

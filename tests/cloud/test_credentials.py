@@ -1,0 +1,74 @@
+"""Where the keys come from, and that they are never shown."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from shared.cloud.credentials import Credentials, KeyRing, MissingCredentials, from_invocation
+
+ENVIRON = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.env",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "env secret",
+    "ALIBABA_CLOUD_SECURITY_TOKEN": "env token",
+}
+HELD = SimpleNamespace(access_key_id="STS.context", access_key_secret="context secret", security_token="context token")
+
+
+@pytest.mark.parametrize(
+    ("context", "environ", "expected"),
+    [
+        (SimpleNamespace(credentials=HELD), {}, Credentials("STS.context", "context secret", "context token")),
+        (SimpleNamespace(credentials=HELD), ENVIRON, Credentials("STS.context", "context secret", "context token")),
+        (SimpleNamespace(), ENVIRON, Credentials("STS.env", "env secret", "env token")),
+        (SimpleNamespace(credentials=None), ENVIRON, Credentials("STS.env", "env secret", "env token")),
+        (
+            SimpleNamespace(),
+            {"ALIBABA_CLOUD_ACCESS_KEY_ID": "AK", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret"},
+            Credentials("AK", "secret"),
+        ),
+    ],
+)
+def test_keys_are_found_where_the_runtime_puts_them(
+    context: object, environ: dict[str, str], expected: Credentials
+) -> None:
+    """On the context with Python 3.10, in the environment with 3.12, where the context has none."""
+    assert expected == from_invocation(context, environ)
+
+
+def test_keys_come_from_one_place() -> None:
+    """A token of the environment does not belong to keys of the context."""
+    held = SimpleNamespace(access_key_id="AK", access_key_secret="secret", security_token=None)
+    assert Credentials("AK", "secret") == from_invocation(SimpleNamespace(credentials=held), ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("context", "environ"),
+    [
+        (SimpleNamespace(), {}),
+        (SimpleNamespace(), {"ALIBABA_CLOUD_ACCESS_KEY_ID": "AK"}),
+        (SimpleNamespace(credentials=SimpleNamespace(access_key_id="", access_key_secret="")), {}),
+    ],
+)
+def test_a_function_without_a_role_is_told_so(context: object, environ: dict[str, str]) -> None:
+    """The sentence says what to do in the template."""
+    with pytest.raises(MissingCredentials, match="give the function a role"):
+        from_invocation(context, environ)
+
+
+def test_keys_are_never_printed() -> None:
+    """Neither id nor secret nor token stands in what a log might show."""
+    keys = Credentials("STS.id", "the secret", "the token")
+    shown = f"{keys} {keys!r} {keys!s} {[keys]}"
+    assert [] == [part for part in ("STS.id", "the secret", "the token") if part in shown]
+
+
+def test_a_ring_holds_the_keys_of_the_current_invocation() -> None:
+    """The newest ones count, and before the first there are none."""
+    ring = KeyRing()
+    with pytest.raises(MissingCredentials):
+        ring.current()
+    ring.use(Credentials("first", "secret"))
+    ring.use(Credentials("second", "secret"))
+    assert "second" == ring.current().access_key_id

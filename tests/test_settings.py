@@ -1,0 +1,187 @@
+"""Settings from an environment: defaults by region, and every fault at once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from shared.core.checked import Invalid
+from shared.core.limits import Limits
+from shared.core.sites import Domain, Site
+from shared.settings import Settings, check_spool_apart, read_settings
+
+LEAST = {"SPOOL_BUCKET": "spool", "LOG_PROJECT": "project", "LOGSTORE": "store", "FC_REGION": "cn-hangzhou"}
+
+
+def faults(**environ: str) -> list[str]:
+    """Read an environment with something wrong; its faults."""
+    with pytest.raises(Invalid) as caught:
+        read_settings({**LEAST, **environ})
+    return caught.value.faults
+
+
+def test_three_variables_are_enough() -> None:
+    """Everything else has a default; endpoints are the region's own, inside the vendor's network."""
+    assert Settings(
+        spool_bucket="spool",
+        log_project="project",
+        logstore="store",
+        region="cn-hangzhou",
+        spool_prefix="cdn-refresh/",
+        sites_file="sites.yml",
+        oss_endpoint="https://oss-cn-hangzhou-internal.aliyuncs.com",
+        cdn_endpoint="https://cdn.aliyuncs.com",
+        log_endpoint="https://cn-hangzhou-intranet.log.aliyuncs.com",
+    ) == read_settings(LEAST)
+
+
+def test_a_region_that_is_set_beats_the_functions_own() -> None:
+    """The spool may lie elsewhere."""
+    found = read_settings({**LEAST, "REGION": "cn-shanghai"})
+    assert ("cn-shanghai", "https://oss-cn-shanghai-internal.aliyuncs.com") == (found.region, found.oss_endpoint)
+
+
+def test_endpoints_may_be_set() -> None:
+    """Another network, or a local cloud."""
+    given = dict.fromkeys(("OSS_ENDPOINT", "CDN_ENDPOINT", "LOG_ENDPOINT"), "http://127.0.0.1:1")
+    found = read_settings({**LEAST, **given})
+    assert {"http://127.0.0.1:1"} == {found.oss_endpoint, found.cdn_endpoint, found.log_endpoint}
+
+
+def test_numbers_come_as_text() -> None:
+    """An environment has nothing else."""
+    found = read_settings(
+        {
+            **LEAST,
+            "URLS_PER_MINUTE_PER_DOMAIN": "10000",
+            "CALLS_PER_SECOND": "12.5",
+            "RESERVE_PERCENT": "0",
+            "LINGER_SECONDS": "1",
+            "LEASE_SECONDS": "600",
+        }
+    )
+    assert Limits(urls_per_minute_per_domain=10_000, calls_per_second=12.5, reserve_percent=0) == found.limits
+    assert (1.0, 600.0) == (found.linger_seconds, found.lease_seconds)
+
+
+def test_a_variable_set_to_nothing_is_not_set() -> None:
+    """Templates write empty values for what is left out."""
+    blank = dict.fromkeys((field.encode_name for field in msgspec.structs.fields(Settings)), "")
+    assert read_settings(LEAST) == read_settings({**blank, **LEAST})
+
+
+def test_other_variables_do_not_matter() -> None:
+    """An environment is full of things that are not ours."""
+    assert read_settings(LEAST) == read_settings({**LEAST, "PATH": "/bin", "spool_bucket": "x", "RESERVE": "7"})
+
+
+def test_everything_missing_is_told_at_once() -> None:
+    """One attempt to deploy shows all that has to be set."""
+    with pytest.raises(Invalid) as caught:
+        read_settings({})
+    assert [
+        "SPOOL_BUCKET is missing",
+        "LOG_PROJECT is missing",
+        "LOGSTORE is missing",
+        "REGION is missing, and the runtime does not name its region (FC_REGION)",
+    ] == caught.value.faults
+    assert str(caught.value).startswith("settings: 4 faults\n  - SPOOL_BUCKET is missing\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("RESERVE_PERCENT", "five", "RESERVE_PERCENT expected `int`, got 'five'"),
+        ("RESERVE_PERCENT", "5.5", "RESERVE_PERCENT expected `int`, got '5.5'"),
+        ("RESERVE_PERCENT", "-1", "RESERVE_PERCENT must be at least 0, got -1"),
+        ("RESERVE_PERCENT", "101", "RESERVE_PERCENT is a share of at most 100, got 101"),
+        ("URLS_PER_MINUTE_PER_DOMAIN", "0", "URLS_PER_MINUTE_PER_DOMAIN must be at least 1, got 0"),
+        ("CALLS_PER_SECOND", "0", "CALLS_PER_SECOND must be at least 0.1, got 0"),
+        ("CALLS_PER_SECOND", "fast", "CALLS_PER_SECOND expected `float`, got 'fast'"),
+        ("LINGER_SECONDS", "0", "LINGER_SECONDS must be at least 0.1, got 0"),
+        ("SPOOL_PREFIX", "state", "SPOOL_PREFIX must end with `/`, got 'state'"),
+        ("SPOOL_PREFIX", "/state/", "SPOOL_PREFIX must not begin with `/`, got '/state/'"),
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL is one of DEBUG, INFO, WARNING, ERROR, got 'LOUD'"),
+        (
+            "OSS_ENDPOINT",
+            "oss.aliyuncs.com",
+            "OSS_ENDPOINT must begin with http:// or https://, got 'oss.aliyuncs.com'",
+        ),
+        (
+            "CDN_ENDPOINT",
+            "cdn.aliyuncs.com",
+            "CDN_ENDPOINT must begin with http:// or https://, got 'cdn.aliyuncs.com'",
+        ),
+        ("LOG_ENDPOINT", "ftp://log", "LOG_ENDPOINT must begin with http:// or https://, got 'ftp://log'"),
+    ],
+)
+def test_each_fault_names_its_variable(name: str, value: str, told: str) -> None:
+    """The sentence says what is wrong and what was given."""
+    assert [told] == faults(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CALLS_PER_SECOND", "nan"),
+        ("LINGER_SECONDS", "nan"),
+        ("LINGER_SECONDS", "inf"),
+        ("LEASE_SECONDS", "nan"),
+        ("LEASE_SECONDS", "0"),
+        ("LEASE_SECONDS", "-120"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_told(name: str, value: str) -> None:
+    """No time or rate is negative, nothing, endless or not a number."""
+    (fault,) = faults(**{name: value})
+    assert fault.startswith(name)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    """A wrong type in one variable hides no wrong value in another, nor what is missing."""
+    found = faults(SPOOL_BUCKET="", RESERVE_PERCENT="five", SPOOL_PREFIX="state", LOG_LEVEL="LOUD", FC_REGION="")
+    assert ["LOG_LEVEL", "REGION", "RESERVE_PERCENT", "SPOOL_BUCKET", "SPOOL_PREFIX"] == sorted(
+        fault.partition(" ")[0] for fault in found
+    )
+
+
+def site(bucket: str, prefix: str) -> Site:
+    """Make a site that watches a prefix of a bucket."""
+    return Site(name="site", bucket=bucket, domains=(Domain("a.example.com"),), prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("spool_prefix", "bucket", "prefix", "apart"),
+    [
+        ("cdn-refresh/", "spool", "", False),
+        ("cdn-refresh/", "spool", "cdn-refresh/", False),
+        ("cdn-refresh/", "spool", "cdn-", False),
+        ("cdn-refresh/", "spool", "cdn-refresh/waiting/", False),
+        ("", "spool", "docs/", False),
+        ("cdn-refresh/", "spool", "docs/", True),
+        ("cdn-refresh/", "spool", "cdn-refresh2/", True),
+        ("cdn-refresh/", "content", "", True),
+        ("", "content", "", True),
+    ],
+)
+def test_the_spool_lies_apart_from_what_is_watched(
+    spool_prefix: str,
+    bucket: str,
+    prefix: str,
+    apart: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A spool inside a watched prefix would wake the function with each of its own writes, for ever."""
+    settings = msgspec.structs.replace(read_settings(LEAST), spool_prefix=spool_prefix)
+    several = (site("elsewhere", ""), site(bucket, prefix))
+    if apart:
+        check_spool_apart(settings, several)
+    else:
+        with pytest.raises(Invalid, match="use another bucket, or a prefix that no site and no trigger covers"):
+            check_spool_apart(settings, several)
+
+
+def test_each_field_says_what_it_is_for() -> None:
+    """The README's table is made of the docstrings under the fields."""
+    names = [field.name for field in msgspec.structs.fields(Settings)]
+    assert names == [name for name in names if name == name.lower()]
+    assert [name.upper() for name in names] == [field.encode_name for field in msgspec.structs.fields(Settings)]
