@@ -5,7 +5,9 @@ The docstring under each field is its line in the README's table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -75,54 +77,71 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):
         )
 
 
-_AT_LEAST = {"urls_per_minute_per_domain": 1, "calls_per_second": 0.1, "reserve_percent": 0, "linger_seconds": 0.1}
+_AT_LEAST = {
+    "URLS_PER_MINUTE_PER_DOMAIN": 1,
+    "CALLS_PER_SECOND": 0.1,
+    "RESERVE_PERCENT": 0,
+    "LINGER_SECONDS": 0.1,
+    "LEASE_SECONDS": 1,
+}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read settings from an environment. Raises `Invalid` with every fault; a variable set to "" is not set."""
-    names = {field.encode_name for field in msgspec.structs.fields(Settings)}
-    given = {name: value for name, value in environ.items() if name in names and value != ""}
+def read_settings(environ: Mapping[str, str], *, inside: bool = True) -> Settings:
+    """Read settings from an environment. Raises `Invalid` with every fault; a variable set to "" is not set.
+
+    Endpoints that are not set are the region's own: those of its network, or with `inside` off the public ones.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+    given = {name: value for name, value in environ.items() if name in fields and value != ""}
     if region := environ.get("FC_REGION"):
         given.setdefault("REGION", region)
     faults: list[Fault] = []
-    settings = check(given, Settings, "", faults, strict=False)
-    if not given.get("REGION"):
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in given:
+            values[name] = check(given[name], field.type, name, faults, strict=False)
+        elif field.required:
+            faults.append(Fault(name, "is missing"))
+    if "REGION" not in given:
         faults.append(Fault("REGION", "is missing, and the runtime does not name its region (FC_REGION)"))
-    if settings is not None:
-        faults += _value_faults(settings)
-    if settings is None or faults:
+    faults += _value_faults({name: value for name, value in values.items() if value is not None})
+    if faults:
         raise Invalid("settings", [f"{fault.where} {fault.what}" for fault in faults])
-    return _with_endpoints(settings)
+    return _with_endpoints(Settings(**{fields[name].name: value for name, value in values.items()}), inside=inside)
 
 
-def _value_faults(settings: Settings) -> list[Fault]:
+def _value_faults(values: Mapping[str, Any]) -> list[Fault]:
+    """Check what types cannot say."""
     faults = [
-        Fault(name.upper(), f"must be at least {least:g}, got {getattr(settings, name):g}")
+        Fault(name, f"must be at least {least:g}, got {values[name]:g}")
         for name, least in _AT_LEAST.items()
-        if getattr(settings, name) < least
+        if name in values and not least <= values[name] < math.inf
     ]
-    if settings.reserve_percent > 100:  # noqa: PLR2004 - a share
-        faults.append(Fault("RESERVE_PERCENT", f"is a share of at most 100, got {settings.reserve_percent}"))
-    if settings.spool_prefix and not settings.spool_prefix.endswith("/"):
-        faults.append(Fault("SPOOL_PREFIX", f"must end with `/`, got {settings.spool_prefix!r}"))
-    if settings.spool_prefix.startswith("/"):
-        faults.append(Fault("SPOOL_PREFIX", f"must not begin with `/`, got {settings.spool_prefix!r}"))
-    if settings.log_level not in _LEVELS:
-        faults.append(Fault("LOG_LEVEL", f"is one of {', '.join(_LEVELS)}, got {settings.log_level!r}"))
-    for name in ("oss_endpoint", "cdn_endpoint", "log_endpoint"):
-        url = getattr(settings, name)
-        if url and not url.startswith(("http://", "https://")):
-            faults.append(Fault(name.upper(), f"must begin with http:// or https://, got {url!r}"))
+    if values.get("RESERVE_PERCENT", 0) > 100:  # noqa: PLR2004 - a share
+        faults.append(Fault("RESERVE_PERCENT", f"is a share of at most 100, got {values['RESERVE_PERCENT']}"))
+    prefix = values.get("SPOOL_PREFIX", "")
+    if prefix.startswith("/"):
+        faults.append(Fault("SPOOL_PREFIX", f"must not begin with `/`, got {prefix!r}"))
+    if prefix and not prefix.endswith("/"):
+        faults.append(Fault("SPOOL_PREFIX", f"must end with `/`, got {prefix!r}"))
+    if values.get("LOG_LEVEL", "INFO") not in _LEVELS:
+        faults.append(Fault("LOG_LEVEL", f"is one of {', '.join(_LEVELS)}, got {values['LOG_LEVEL']!r}"))
+    faults += [
+        Fault(name, f"must begin with http:// or https://, got {values[name]!r}")
+        for name in ("OSS_ENDPOINT", "CDN_ENDPOINT", "LOG_ENDPOINT")
+        if name in values and not values[name].startswith(("http://", "https://"))
+    ]
     return faults
 
 
-def _with_endpoints(settings: Settings) -> Settings:
+def _with_endpoints(settings: Settings, *, inside: bool) -> Settings:
     region = settings.region
+    oss, log = (f"oss-{region}-internal", f"{region}-intranet") if inside else (f"oss-{region}", region)
     return msgspec.structs.replace(
         settings,
-        oss_endpoint=settings.oss_endpoint or f"https://oss-{region}-internal.aliyuncs.com",
-        log_endpoint=settings.log_endpoint or f"https://{region}-intranet.log.aliyuncs.com",
+        oss_endpoint=settings.oss_endpoint or f"https://{oss}.aliyuncs.com",
+        log_endpoint=settings.log_endpoint or f"https://{log}.log.aliyuncs.com",
     )
 
 

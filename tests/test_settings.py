@@ -41,6 +41,13 @@ def test_a_region_that_is_set_beats_the_functions_own() -> None:
     assert ("cn-shanghai", "https://oss-cn-shanghai-internal.aliyuncs.com") == (found.region, found.oss_endpoint)
 
 
+def test_outside_the_vendor_s_network_the_endpoints_are_the_public_ones() -> None:
+    """Operators' machines do not reach the internal addresses; what is set still wins."""
+    found = read_settings({**LEAST, "LOG_ENDPOINT": "http://127.0.0.1:1"}, inside=False)
+    assert ("https://oss-cn-hangzhou.aliyuncs.com", "http://127.0.0.1:1") == (found.oss_endpoint, found.log_endpoint)
+    assert read_settings(LEAST, inside=False).log_endpoint == "https://cn-hangzhou.log.aliyuncs.com"
+
+
 def test_endpoints_may_be_set() -> None:
     """Another network, or a local cloud."""
     given = dict.fromkeys(("OSS_ENDPOINT", "CDN_ENDPOINT", "LOG_ENDPOINT"), "http://127.0.0.1:1")

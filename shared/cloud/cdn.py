@@ -59,9 +59,10 @@ class Acs3Auth(httpx.Auth):
 
     def set_clock_by(self, reply: httpx.Response) -> bool:
         """Date requests by the server's clock from now on; False where it does not tell, or already agreed."""
-        if "date" not in reply.headers:
+        try:
+            ahead = parsedate_to_datetime(reply.headers["date"]).timestamp() - self._clock()
+        except (KeyError, ValueError):
             return False
-        ahead = parsedate_to_datetime(reply.headers["date"]).timestamp() - self._clock()
         agreed = abs(ahead - self._ahead_seconds) <= CLOCKS_AGREE_SECONDS
         self._ahead_seconds = ahead
         return not agreed
@@ -190,7 +191,7 @@ class Cdn:
         reply = {name.lower(): value for name, value in self._call("DescribeRefreshQuota").items()}
         total, remaining = {}, {}
         for unit, (of, left) in _QUOTA_FIELDS.items():
-            if of in reply and left in reply:
+            if _is_number(reply.get(of)) and _is_number(reply.get(left)):
                 total[unit], remaining[unit] = int(reply[of]), int(reply[left])
         return Quota(total=total, remaining=remaining)
 
@@ -228,14 +229,14 @@ def _body(reply: httpx.Response) -> dict[str, Any] | None:
     """The JSON object of a reply; None where there is none."""
     try:
         body = msgspec.json.decode(reply.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
 
 def _refusal(reply: httpx.Response) -> dict[str, str]:
     """The fields of an error's body, names in lower case."""
-    return {name.lower(): str(value) for name, value in (_body(reply) or {}).items()}
+    return {name.lower(): str(value) for name, value in (_body(reply) or {}).items() if value is not None}
 
 
 def _code(reply: httpx.Response) -> str:
@@ -261,7 +262,7 @@ def _checked(action: str, reply: httpx.Response) -> dict[str, Any]:
 
 
 def _accepted(reply: Mapping[str, Any], field: str) -> Accepted:
-    ids = tuple(part.strip() for part in str(reply.get(field, "")).split(",") if part.strip())
+    ids = tuple(part.strip() for part in str(reply.get(field) or "").split(",") if part.strip())
     if not ids:
         raise Unreachable("NoTaskId", f"accepted, but {field} is missing", request_id=str(reply.get("RequestId", "")))
     return Accepted(ids, str(reply.get("RequestId", "")))
@@ -273,6 +274,10 @@ def _rows(reply: Mapping[str, Any]) -> Iterable[CdnTask]:
     if isinstance(tasks, dict):
         tasks = tasks.get("CDNTask") or []
     return (task_from_row(row) for row in tasks)
+
+
+def _is_number(value: Any) -> bool:
+    return str(value).strip().isdecimal()
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - a conversion

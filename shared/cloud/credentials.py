@@ -52,9 +52,14 @@ class KeyRing:
 def from_invocation(context: Any, environ: Mapping[str, str]) -> Credentials:
     """Read the keys where the runtime puts them: on the context (3.10), in the environment (3.12)."""
     held = getattr(context, "credentials", None)
-    key_id = getattr(held, "access_key_id", None) or environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", "")
-    secret = getattr(held, "access_key_secret", None) or environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "")
-    token = getattr(held, "security_token", None) or environ.get("ALIBABA_CLOUD_SECURITY_TOKEN", "")
+    if getattr(held, "access_key_id", None):
+        key_id, secret, token = (
+            getattr(held, name, None) for name in ("access_key_id", "access_key_secret", "security_token")
+        )
+    else:
+        key_id, secret, token = (
+            environ.get(f"ALIBABA_CLOUD_{name}") for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
+        )
     if not key_id or not secret:
         raise MissingCredentials(
             "the runtime brought no access key: give the function a role (template.yml: role) that it may assume"

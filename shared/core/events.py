@@ -11,7 +11,6 @@ or topic, Base64 or not), and arrays of any of these, as objects or as JSON stri
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -128,10 +127,10 @@ def _unwrap_text(text: bytes | str, original: bytes, depth: int) -> Iterator[Any
     raw = text.encode() if isinstance(text, str) else text
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, ValueError, RecursionError) as fault:
         try:
             value = msgspec.json.decode(base64.b64decode(raw, validate=True))
-        except (binascii.Error, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             yield BadEvent(f"not JSON: {fault}", original)
             return
     yield from _unwrap(value, original, depth + 1)

@@ -9,7 +9,6 @@ themselves stand at the end of the key: a listing of a thousand notes then needs
 from __future__ import annotations
 
 import base64
-import binascii
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -49,7 +48,7 @@ def note_from_key(key: str) -> Note | None:
         return None
     try:
         return Note(key, _tasks.decode(zlib.decompress(base64.urlsafe_b64decode(packed))))
-    except (binascii.Error, zlib.error, msgspec.DecodeError):
+    except (ValueError, zlib.error, msgspec.DecodeError):
         return None
 
 

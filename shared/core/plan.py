@@ -154,8 +154,10 @@ def _calls(targets: list[_Target]) -> Iterator[Call]:
         domains = places.setdefault(shape, {})
         place = domains.setdefault(domain_of(target.url), len(domains) // DOMAINS_PER_CALL_MAX)
         shelves.setdefault((*shape, place), []).append(target)
-    for (kind, form, force, _), shelf in sorted(shelves.items(), key=lambda item: item[1][0].urgency):
+    parts = []
+    for (kind, form, _, _), shelf in shelves.items():
         most = URLS_PER_PREFETCH_CALL_MAX if kind is Kind.PREFETCH else _PER_CALL[form]
-        for start in range(0, len(shelf), most):
-            tasks = tuple(task for target in shelf[start : start + most] for task in target.tasks)
-            yield Call(kind, form, force, tasks)
+        parts += [shelf[start : start + most] for start in range(0, len(shelf), most)]
+    for part in sorted(parts, key=lambda part: part[0].urgency):
+        first = part[0]
+        yield Call(first.kind, first.form, first.force, tuple(task for target in part for task in target.tasks))

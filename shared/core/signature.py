@@ -20,7 +20,8 @@ def percent_encode(text: str) -> str:
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
     """Encode and sort the parameters; an empty value keeps its `=`."""
-    return "&".join(sorted(f"{percent_encode(name)}={percent_encode(value)}" for name, value in pairs))
+    encoded = sorted((percent_encode(name), percent_encode(value)) for name, value in pairs)
+    return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 def canonical_request(

@@ -71,7 +71,7 @@ def _site(spec: Any, where: str, faults: list[Fault]) -> Site | None:
         domains=tuple(_domain(domain) for domain in whole.domains),
         prefix=whole.prefix,
         scheme=whole.scheme,
-        path=whole.path or "/" + quote(whole.prefix, safe="/" + whole.unescaped),
+        path=whole.path or "/" + quote(whole.prefix, safe="/" + whole.unescaped, errors="replace"),
         include=whole.include,
         exclude=whole.exclude,
         index=whole.index,
@@ -103,7 +103,9 @@ def _check_texts(spec: dict[str, Any], where: str, faults: list[Fault]) -> None:
     if isinstance(spec.get("scheme"), str) and spec["scheme"] not in {"http", "https"}:
         refuse("scheme", f"{spec['scheme']!r:.60} is neither http nor https")
     prefix = spec.get("prefix")
-    if isinstance(prefix, str) and (prefix.startswith("/") or len(prefix.encode()) > _PREFIX_BYTES_MAX):
+    if isinstance(prefix, str) and not prefix.isprintable():
+        refuse("prefix", f"{prefix!r:.80} has characters that cannot be meant")
+    if isinstance(prefix, str) and (prefix.startswith("/") or len(prefix.encode(errors="replace")) > _PREFIX_BYTES_MAX):
         refuse("prefix", "must not begin with `/` (keys do not) nor be longer than a key, 1,023 bytes")
     path = spec.get("path")
     if isinstance(path, str) and path and not path.endswith("/") and str(prefix or "/").endswith("/"):
@@ -156,8 +158,9 @@ def _check_names(sites: list[Site], faults: list[Fault]) -> None:
 
 def _plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) -> Any:
     """Read YAML into plain data and remember the line of each path."""
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -169,8 +172,11 @@ def _plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) -
         mark = getattr(fault, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise Invalid(source, [f"{where}not YAML: {getattr(fault, 'problem', None) or fault}"]) from None
+    except (ValueError, TypeError) as fault:
+        raise Invalid(source, [f"a value cannot be read as YAML: {fault}"]) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _note_lines(node: yaml.Node, where: str, lines: dict[str, int], faults: list[Fault]) -> None:
@@ -181,11 +187,12 @@ def _note_lines(node: yaml.Node, where: str, lines: dict[str, int], faults: list
     elif isinstance(node, yaml.MappingNode):
         seen = set()
         for key, item in node.value:
-            path = f"{where}.{key.value}" if where else str(key.value)
+            name = str(key.value)
+            path = f"{where}.{name}" if where else name
             lines[path] = key.start_mark.line + 1
-            if key.value in seen:
+            if name in seen:
                 faults.append(Fault(path, "is given twice"))
-            seen.add(key.value)
+            seen.add(name)
             _note_lines(item, path, lines, faults)
 
 

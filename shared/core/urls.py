@@ -41,7 +41,10 @@ def tasks_of(change: ObjectChange, sites: Iterable[Site]) -> tuple[list[Task], l
         if reason:
             skipped.append(Skipped(change, site.name, reason))
             continue
-        tasks.update((task.id, task) for task in _tasks_at(change, site))
+        caused = {task.id: task for task in _tasks_at(change, site)}
+        tasks.update(caused)
+        if not caused:
+            skipped.append(Skipped(change, site.name, "the CDN prefetches no directories and no URLs this long"))
     return list(tasks.values()), skipped
 
 
@@ -51,14 +54,14 @@ def _tasks_at(change: ObjectChange, site: Site) -> Iterator[Task]:
     for domain in site.domains:
         for url in object_urls(change.key, site, domain):
             if then is Then.PREFETCH:
-                if url.endswith("/"):
-                    continue  # the CDN prefetches files only
+                if not prefetchable(url):
+                    continue
                 yield _task(change, site, Kind.PREFETCH, Form.FILE, url, Lane.PREFETCH, follow=False)
             else:
                 form, target = refreshable(url, domain)
-                follow = then is Then.REFRESH_THEN_PREFETCH and not url.endswith("/")
+                follow = then is Then.REFRESH_THEN_PREFETCH and form is Form.FILE and prefetchable(url)
                 lane = Lane.REMOVED if change.action is Action.REMOVED else Lane.OVERWRITTEN
-                yield _task(change, site, Kind.REFRESH, form, target, lane, follow=follow and form is Form.FILE)
+                yield _task(change, site, Kind.REFRESH, form, target, lane, follow=follow)
 
 
 def object_urls(key: str, site: Site, domain: Domain) -> list[str]:
@@ -71,6 +74,11 @@ def object_urls(key: str, site: Site, domain: Domain) -> list[str]:
     root = f"{site.scheme}://{domain.name}"
     queries = [variant.query for variant in site.variants if variant.applies_to(key)]
     return [root + path + query for path in paths for query in ["", *("?" + query for query in queries)]]
+
+
+def prefetchable(url: str) -> bool:
+    """Whether the CDN prefetches a URL: it takes files only, and URLs of limited length."""
+    return not url.endswith("/") and len(url) <= URL_CHARACTERS_MAX
 
 
 def refreshable(url: str, domain: Domain) -> tuple[Form, str]:

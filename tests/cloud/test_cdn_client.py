@@ -1,75 +1,16 @@
-"""The CDN client against plain functions: what it sends, how it reads, and what each failure becomes."""
+"""The CDN client against plain functions: what it sends, how it signs, and what it mends by itself."""
 
 from __future__ import annotations
-
-import json
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
 from shared.cloud.cdn import Acs3Auth, Cdn
 from shared.cloud.credentials import Credentials, KeyRing, MissingCredentials
-from shared.core.cdntask import Accepted, CdnTask, Page, Prefetch, State
-from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, Unreachable
+from shared.core.cdntask import Accepted, Prefetch
+from shared.core.errors import Refused
 from shared.core.model import Form
-from shared.core.quota import Quota
-
-URL = "https://a.example.com/1.css"
-NOW = 1_767_323_045.0
-NONCE = "0123456789abcdef0123456789abcdef"
-KEYS = Credentials("testAK", "testSecret")
-
-Answer = Callable[[httpx.Request], httpx.Response]
-
-
-def client(answer: Answer, keys: KeyRing | None = None, **options: Any) -> Cdn:
-    """Make a client whose requests a function answers, at a fixed time and with a fixed nonce."""
-    return Cdn(
-        "https://cdn.aliyuncs.com",
-        keys or KeyRing(KEYS),
-        transport=httpx.MockTransport(answer),
-        clock=lambda: NOW,
-        nonce=lambda: NONCE,
-        **options,
-    )
-
-
-def answering(body: Any, status: int = 200, **headers: str) -> Answer:
-    """Answer every request alike, with JSON or with bytes."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _: httpx.Response(status, content=content, headers=given)
-
-
-class Recorder:
-    """Answers every request alike and remembers them."""
-
-    def __init__(self, body: Any) -> None:
-        self.requests: list[httpx.Request] = []
-        self._body = body
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Take a request."""
-        self.requests.append(request)
-        return httpx.Response(200, json=self._body)
-
-    @property
-    def form(self) -> dict[str, str]:
-        """The last request's form."""
-        return dict(parse_qsl(self.requests[-1].content.decode(), keep_blank_values=True))
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The last request's query."""
-        return dict(parse_qsl(self.requests[-1].url.query.decode(), keep_blank_values=True))
-
-
-REFRESHED = {"RefreshTaskId": "704222904", "RequestId": "R"}
-PUSHED = {"PushTaskId": "95248880", "RequestId": "R"}
-
+from tests.cloud.mock_cdn import KEYS, NONCE, NOW, PUSHED, REFRESHED, URL, Answer, Recorder, client
 
 # What is sent
 
@@ -243,7 +184,7 @@ def test_keys_are_read_at_each_request() -> None:
     ring = KeyRing(KEYS)
     lasting = client(record, ring)
     lasting.quota()
-    ring.use(Credentials("STS.next", "secret", "token"))
+    ring.use(lambda: Credentials("STS.next", "secret", "token"))
     lasting.quota()
     sent = [request.headers["authorization"] for request in record.requests]
     found = [each.partition("Credential=")[2].partition(",")[0] for each in sent]
@@ -268,239 +209,57 @@ def test_each_request_has_its_own_nonce() -> None:
     assert [32, 32] == [len(nonce) for nonce in nonces]
 
 
-# What is read
+# What the client mends by itself
 
 
-@pytest.mark.parametrize(
-    ("ids", "read"),
-    [
-        ("704222904", ("704222904",)),
-        (704222904, ("704222904",)),
-        ("1,2,3", ("1", "2", "3")),
-        ("1, 2 ,3", ("1", "2", "3")),
-        ("1,,2,", ("1", "2")),
-    ],
-)
-def test_ids_are_read_however_they_come(ids: Any, read: tuple[str, ...]) -> None:
-    """Text, number or a list by commas, with or without spaces."""
-    assert Accepted(read, "R") == client(answering({"RefreshTaskId": ids, "RequestId": "R"})).refresh([URL])
-    assert Accepted(read, "R") == client(answering({"PushTaskId": ids, "RequestId": "R"})).prefetch([URL])
+def expired(requests: list[httpx.Request], code: str, date: str = "") -> Answer:
+    """Refuse the first request as expired and accept the others."""
 
-
-@pytest.mark.parametrize(
-    "body", [{}, {"RequestId": "R"}, {"RefreshTaskId": ""}, {"RefreshTaskId": None}, {"PushTaskId": "1"}]
-)
-def test_an_acceptance_without_an_id_is_uncertain(body: Any) -> None:
-    """It was taken, but nobody can ask for it by an id: the task list has to tell."""
-    with pytest.raises(Unreachable) as caught:
-        client(answering(body)).refresh([URL])
-    assert "NoTaskId" == caught.value.code
-
-
-ROW = {
-    "TaskId": 704225667,
-    "ObjectPath": URL,
-    "ObjectType": "File",
-    "Status": "Complete",
-    "Process": "100%",
-    "CreationTime": "2026-01-02T03:04:05Z",
-}
-TASK = CdnTask("704225667", URL, "file", State.COMPLETE, "Complete", 100.0, NOW)
-
-
-@pytest.mark.parametrize(
-    ("body", "page"),
-    [
-        ({"Tasks": {"CDNTask": [ROW]}, "TotalCount": 1}, Page((TASK,), 1)),
-        ({"Tasks": [ROW], "TotalCount": "1"}, Page((TASK,), 1)),
-        ({"Tasks": {}, "TotalCount": 0}, Page((), 0)),
-        ({"Tasks": {"CDNTask": None}, "TotalCount": 0}, Page((), 0)),
-        ({"Tasks": None}, Page((), 0)),
-        ({}, Page((), 0)),
-    ],
-)
-def test_task_lists_are_read_however_they_come(body: Any, page: Page) -> None:
-    """Wrapped or plain, empty or absent, counts as number or text."""
-    assert page == client(answering(body)).tasks()
-    assert list(page.rows) == client(answering(body)).tasks_by_id(["1"])
-
-
-@pytest.mark.parametrize(
-    ("fields", "state", "percent"),
-    [
-        ({"Process": "99.37%", "Status": "Refreshing"}, State.RUNNING, 99.37),
-        ({"Process": "10", "Status": "Pending"}, State.RUNNING, 10.0),
-        ({"Process": 0, "Status": "Failed"}, State.FAILED, 0.0),
-        ({"Process": "?", "Status": "Reconsidering"}, State.RUNNING, 0.0),
-    ],
-)
-def test_rows_are_read_however_they_come(fields: dict[str, Any], state: State, percent: float) -> None:
-    """Percent with or without its sign; a status nobody knows is still running."""
-    (row,) = client(answering({"Tasks": [{**ROW, **fields}]})).tasks_by_id(["1"])
-    assert (state, percent, fields["Status"]) == (row.state, row.percent, row.status)
-
-
-def test_quotas_are_read_however_they_come() -> None:
-    """Numbers or text, names in any case, all five of ours and none of the others."""
-    body = {
-        "UrlQuota": "2000",
-        "UrlRemain": 1996,
-        "dirQuota": 100,
-        "DIRREMAIN": "99",
-        "RegexQuota": "20",
-        "RegexRemain": "20",
-        "IgnoreParamsQuota": "500",
-        "ignoreParamsRemain": 400,
-        "PreloadQuota": "1000",
-        "PreloadRemain": "7",
-        "PreloadEdgeQuota": "20",
-        "PreloadEdgeRemain": "10",
-        "BlockQuota": "300",
-        "blockRemain": 100,
-        "RequestId": "R",
-    }
-    assert (
-        Quota(
-            total={"url": 2000, "directory": 100, "regex": 20, "ignore-params": 500, "prefetch": 1000},
-            remaining={"url": 1996, "directory": 99, "regex": 20, "ignore-params": 400, "prefetch": 7},
-        )
-        == client(answering(body)).quota()
-    )
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"DirQuota": 9, "DirRemain": 8},
-        {"DirQuota": 9, "DirRemain": 8, "UrlQuota": 5},
-        {"DirQuota": 9, "DirRemain": 8, "UrlQuota": "5", "UrlRemain": None},
-        {"DirQuota": 9, "DirRemain": 8, "UrlQuota": "5", "UrlRemain": ""},
-        {"DirQuota": 9, "DirRemain": 8, "UrlQuota": "5", "UrlRemain": "unlimited"},
-    ],
-)
-def test_a_quota_that_is_not_told_is_absent(body: Any) -> None:
-    """What is missing or no number is not known; the other quotas are."""
-    assert Quota({"directory": 9}, {"directory": 8}) == client(answering(body)).quota()
-
-
-# What failures become
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [
-        (400, "Throttling.User", Throttled),
-        (503, "ServiceUnavailable", Throttled),
-        (400, "QuotaPerMinuteExceeded.Refresh", MinuteSpent),
-        (400, "QuotaExceeded.Refresh", QuotaSpent),
-        (400, "InvalidObjectPath.Malformed", Rejected),
-        (403, "Forbidden.RAM", Refused),
-        (400, "SomethingNew", Refused),
-        (500, "InternalError", Unreachable),
-        (500, "SomethingNew", Unreachable),
-    ],
-)
-def test_the_code_decides_what_a_failure_is(status: int, code: str, kind: type[CdnError]) -> None:
-    """Code, message and request id come out in the error that fits, whatever is called."""
-    body = {"Code": code, "Message": "because", "RequestId": "R", "HostId": "cdn.aliyuncs.com"}
-    cdn = client(answering(body, status))
-    calls: list[Callable[[], object]] = [
-        lambda: cdn.refresh([URL]),
-        lambda: cdn.prefetch([URL]),
-        cdn.tasks,
-        lambda: cdn.tasks_by_id(["1"]),
-        cdn.quota,
-    ]
-    for call in calls:
-        with pytest.raises(CdnError) as caught:
-            call()
-        assert (kind, code, "because", "R") == (
-            type(caught.value),
-            caught.value.code,
-            caught.value.message,
-            caught.value.request_id,
-        )
-
-
-def test_names_in_a_failure_may_be_in_lower_case() -> None:
-    """Some gateways write them so."""
-    with pytest.raises(QuotaSpent) as caught:
-        client(answering({"code": "QuotaExceeded.Refresh", "message": "m", "requestId": "R"}, 400)).refresh([URL])
-    assert ("m", "R") == (caught.value.message, caught.value.request_id)
-
-
-@pytest.mark.parametrize(
-    ("stated", "seconds"), [("2500", 2.5), ("0", 0.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0), ("1.5", 0.0)]
-)
-def test_the_wait_that_is_asked_for_is_in_milliseconds(stated: str, seconds: float) -> None:
-    """`x-acs-retry-after` is kept in seconds; what is no whole number says nothing."""
-    with pytest.raises(Throttled) as caught:
-        client(answering({"Code": "TooManyRequests"}, 429, x_acs_retry_after=stated)).refresh([URL])
-    assert seconds == caught.value.wait_seconds
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"<html>502 Bad Gateway</html>", 502),
-        (b"", 502),
-        (b"<Error><Code>QuotaExceeded.Refresh</Code></Error>", 400),
-        (b"[]", 200),
-        (b"null", 200),
-        (b"OK", 200),
-        (b'{"RefreshTaskId": "1', 200),
-        (b'{"Message": "\xff"}', 502),
-        (b"[" * 100_000, 502),
-        (b"", 302),
-    ],
-)
-def test_an_answer_that_is_no_json_tells_nothing(body: bytes, status: int) -> None:
-    """A gateway's page does not say whether the call was carried out, so the task list has to."""
-    with pytest.raises(Unreachable):
-        client(answering(body, status)).refresh([URL])
-
-
-def test_a_failure_without_a_code_goes_by_its_status() -> None:
-    """Below 500 somebody has to look at it; from 500 on nobody knows."""
-    with pytest.raises(Refused):
-        client(answering({"Message": "no"}, 403)).refresh([URL])
-    with pytest.raises(Unreachable) as caught:
-        client(answering({}, 504)).refresh([URL])
-    assert "HTTP504" == caught.value.code
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        (httpx.ConnectError("refused"), Throttled),
-        (httpx.ConnectTimeout("slow"), Throttled),
-        (httpx.PoolTimeout("busy"), Throttled),
-        (httpx.ReadTimeout("slow"), Unreachable),
-        (httpx.WriteTimeout("slow"), Unreachable),
-        (httpx.ReadError("reset"), Unreachable),
-        (httpx.WriteError("reset"), Unreachable),
-        (httpx.RemoteProtocolError("closed"), Unreachable),
-    ],
-)
-def test_a_broken_connection_is_ambiguous_once_something_was_sent(fault: Exception, kind: type[CdnError]) -> None:
-    """Where no connection came about nothing was carried out; after that nobody knows."""
-
-    def break_off(_: httpx.Request) -> httpx.Response:
-        raise fault
-
-    with pytest.raises(kind) as caught:
-        client(break_off).refresh([URL])
-    assert "RefreshObjectCaches" in caught.value.message
-
-
-def test_nothing_is_sent_twice() -> None:
-    """The client never retries by itself: who calls it knows what a unit costs."""
-    requests: list[httpx.Request] = []
-
-    def fail(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(503, json={"Code": "ServiceUnavailable"})
+        headers = {"date": date} if date else {}
+        first = len(requests) == 1
+        return httpx.Response(400 if first else 200, json={"Code": code} if first else REFRESHED, headers=headers)
 
-    with pytest.raises(Throttled):
-        client(fail).refresh([URL])
+    return answer
+
+
+def test_expired_keys_are_replaced_where_there_are_new_ones() -> None:
+    """The call goes once more with the keys that the runtime has by now."""
+    requests: list[httpx.Request] = []
+    runtime = iter([Credentials("STS.old", "secret", "token"), Credentials("STS.new", "secret", "token")])
+    ring = KeyRing()
+    ring.use(lambda: next(runtime))
+    assert Accepted(("704222904",), "R") == client(expired(requests, "InvalidSecurityToken.Expired"), ring).refresh(
+        [URL]
+    )
+    used = [request.headers["authorization"].partition("Credential=")[2].partition(",")[0] for request in requests]
+    assert ["STS.old", "STS.new"] == used
+
+
+def test_expired_keys_are_refused_where_there_are_no_new_ones() -> None:
+    """Sending the same keys again would change nothing."""
+    requests: list[httpx.Request] = []
+    with pytest.raises(Refused):
+        client(expired(requests, "InvalidSecurityToken.Expired")).refresh([URL])
+    assert 1 == len(requests)
+
+
+def test_a_wrong_clock_is_set_by_the_servers() -> None:
+    """The call goes once more, dated by the server's clock, and so do later ones."""
+    requests: list[httpx.Request] = []
+    cdn = client(expired(requests, "InvalidTimeStamp.Expired", "Fri, 02 Jan 2026 04:04:05 GMT"))
+    cdn.refresh([URL])
+    cdn.refresh([URL])
+    assert ["2026-01-02T03:04:05Z", "2026-01-02T04:04:05Z", "2026-01-02T04:04:05Z"] == [
+        request.headers["x-acs-date"] for request in requests
+    ]
+
+
+@pytest.mark.parametrize("date", ["", "Fri, 02 Jan 2026 03:04:06 GMT", "soon"])
+def test_a_clock_that_is_right_is_left_alone(date: str) -> None:
+    """Where the server's clock agrees, or cannot be told, an operator has to look."""
+    requests: list[httpx.Request] = []
+    with pytest.raises(Refused):
+        client(expired(requests, "InvalidTimeStamp.Expired", date)).refresh([URL])
     assert 1 == len(requests)

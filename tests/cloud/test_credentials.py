@@ -69,6 +69,25 @@ def test_a_ring_holds_the_keys_of_the_current_invocation() -> None:
     ring = KeyRing()
     with pytest.raises(MissingCredentials):
         ring.current()
-    ring.use(Credentials("first", "secret"))
-    ring.use(Credentials("second", "secret"))
+    ring.use(lambda: Credentials("first", "secret"))
+    ring.use(lambda: Credentials("second", "secret"))
     assert "second" == ring.current().access_key_id
+
+
+def test_a_ring_looks_again_when_keys_have_expired() -> None:
+    """Where the runtime has put new keys in place of the old ones, they are taken over; else it says so."""
+    runtime = [Credentials("first", "secret")]
+    ring = KeyRing()
+    ring.use(lambda: runtime[-1])
+    assert not ring.renew()
+    runtime.append(Credentials("second", "secret"))
+    assert ring.renew()
+    assert "second" == ring.current().access_key_id
+    assert not ring.renew()
+
+
+def test_keys_that_were_given_cannot_be_renewed() -> None:
+    """A program of an operator has its keys once and for all."""
+    ring = KeyRing(Credentials("given", "secret"))
+    assert not ring.renew()
+    assert "given" == ring.current().access_key_id

@@ -15,7 +15,7 @@ from tests.strategies import make_task
 
 
 def drive(items: Sequence[int], accepts: Callable[[Sequence[int]], bool]) -> tuple[list[int], list[int], int]:
-    """Send items as the flow does: whole, and searched where rejected. Returns the bad, the accepted, the calls made."""
+    """Send items as the flow does: whole, and searched where rejected. Returns the bad, the accepted, the calls."""
     bad: list[int] = []
     accepted: list[int] = []
     calls = 0

@@ -18,6 +18,7 @@ from shared.core.notes import (
     note_from_key,
     notes_of,
     rewrite,
+    size_of_note,
 )
 from tests import strategies
 from tests.strategies import NOW, make_task
@@ -51,10 +52,18 @@ def test_keys_sort_by_due_time_then_lane_then_age() -> None:
 
 
 def test_a_key_can_be_read() -> None:
-    """Due time and age stand in milliseconds, of equal width; a person can read the key."""
-    later = note([make_task(A + "a", due=NOW + 0.25, lane=Lane.REMOVED)]).key
-    assert re.fullmatch(r"1767323045250-0-1767323045000-[0-9a-f]{20}~[\w=-]+", later)
-    assert re.fullmatch(r"0000000000000-1-1767323045000-[0-9a-f]{20}~[\w=-]+", note([make_task(A + "a")]).key)
+    """Due time and age stand in milliseconds, of equal width, then the number of tasks; a person can read the key."""
+    now, later = note([make_task(A + "a"), make_task(A + "b")]), note([make_task(A + "a", due=NOW + 0.25)])
+    assert re.fullmatch(r"0000000000000-1-1767323045000-2-[0-9a-f]{20}~[\w=-]+", now.key)
+    assert re.fullmatch(r"1767323045250-1-1767323045000-1-[0-9a-f]{20}~[\w=-]+", later.key)
+
+
+@given(strategies.few_tasks())
+def test_a_listing_tells_how_much_waits_since_when(tasks: list[Task]) -> None:
+    """The oldest change and the number of tasks can be told from the key alone."""
+    if tasks:
+        oldest = min(task.cause.time for task in tasks)
+        assert (oldest, len(tasks)) == size_of_note(note(tasks).key)
 
 
 @given(strategies.tasks((0.0, 0.001, NOW, NOW + 0.0004, NOW + 12.345)))
@@ -98,7 +107,7 @@ def test_one_upload_fits_a_key_and_a_burst_does_not() -> None:
 @given(st.text(max_size=30))
 def test_a_damaged_key_is_no_note(rest: str) -> None:
     """What cannot be read from a key is read from the object."""
-    assert note_from_key(f"0000000000000-1-1767323045000-{digest()}~{rest}") is None
+    assert note_from_key(f"0000000000000-1-1767323045000-1-{digest()}~{rest}") is None
 
 
 @given(strategies.waiting())

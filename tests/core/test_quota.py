@@ -146,6 +146,14 @@ def test_spending_adds_up_inside_a_minute_and_starts_anew_in_the_next() -> None:
     assert ({"a.example.com url": 1}, 57) == (later.in_minute, later.remaining["url"])
 
 
+def test_what_a_day_has_spent_is_counted_by_site() -> None:
+    """A report can say who spends the quota; the next day starts at nothing."""
+    one = batch("https://a.example.com/1", "https://a.example.com/2")
+    ledger = Ledger().after(one, NOW).after(one, NOW + 60)
+    assert ({"site url": 4}, day_of(NOW)) == (ledger.spent, ledger.day)
+    assert {} == ledger.at(NOW + 86_400).spent
+
+
 def test_quotas_do_not_mix() -> None:
     """A directory costs no URL, and a prefetch no refresh."""
     ledger = Ledger().with_reading(READING, NOW)
