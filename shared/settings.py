@@ -6,6 +6,7 @@ The docstring under each field is its line in the README's table.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):
     reserve_percent: int = Limits().reserve_percent
     """Share of each day's quota, in percent, kept for removals and for people."""
 
-    linger_seconds: float = 5.0
+    linger_seconds: float = 10.0
     """How long a drain waits, in a burst, for its next call to fill; a lone upload never waits."""
 
     lease_seconds: float = 120.0
@@ -84,6 +85,7 @@ _AT_LEAST = {
     "LINGER_SECONDS": 0.1,
     "LEASE_SECONDS": 1,
 }
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -120,6 +122,8 @@ def _value_faults(values: Mapping[str, Any]) -> list[Fault]:
     ]
     if values.get("RESERVE_PERCENT", 0) > 100:  # noqa: PLR2004 - a share
         faults.append(Fault("RESERVE_PERCENT", f"is a share of at most 100, got {values['RESERVE_PERCENT']}"))
+    if not _BUCKET.fullmatch(values.get("SPOOL_BUCKET", "a-bucket")):
+        faults.append(Fault("SPOOL_BUCKET", f"is no name of a bucket, got {values['SPOOL_BUCKET']!r}"))
     prefix = values.get("SPOOL_PREFIX", "")
     if prefix.startswith("/"):
         faults.append(Fault("SPOOL_PREFIX", f"must not begin with `/`, got {prefix!r}"))

@@ -70,8 +70,8 @@ class Spool:
     def dead(self, since: str = "") -> list[Grave]:
         """List what was given up, from a day (YYYY-MM-DD) on, newest first."""
         entries, _ = self._all("dead/", f"dead/{since}" if since else "")
-        newest_first = sorted(entries, key=lambda entry: entry.modified, reverse=True)
-        return [Grave(entry.key[len("dead/") : -len(".json")], entry.modified) for entry in newest_first]
+        graves = [Grave(entry.key[len("dead/") : -len(".json")], entry.modified) for entry in entries]
+        return sorted(graves, key=lambda grave: (grave.day, grave.modified), reverse=True)
 
     def exhume(self, graves: Iterable[Grave]) -> dict[str, Bad]:
         """Read what was given up, by key; what is gone meanwhile is absent. `clean` deletes it."""

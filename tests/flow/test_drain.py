@@ -9,6 +9,7 @@ from scripts.localcloud.cloud import Options
 from scripts.localcloud.web import Request
 from tests.flow.world import SITES, World
 
+PLENTY = Limits(urls_per_minute_per_domain=10_000)
 TWO_DOMAINS = """
 sites:
   - bucket: content
@@ -17,15 +18,10 @@ sites:
 
 
 def test_a_burst_goes_out_in_full_calls() -> None:
-    """A thousand waiting notes become one call of a thousand URLs."""
-    world = World()
-    events = [world.put(f"{number}.html") for number in range(1000)]
-    world.cloud.faults.next("oss", "refused", times=10**9, match=lambda request: "lease" in request.query)
-    for event in events:
-        world.deliver(event)
-    world.cloud.faults.stop()
-    world.tick()
-    assert [1000] == [call.urls for call in world.refresh_calls()]
+    """Two and a half thousand URLs that wait together become three calls."""
+    world = World(env={"URLS_PER_MINUTE_PER_DOMAIN": "10000"}, options=Options(limits=PLENTY))
+    world.deliver([world.put(f"{number}.html") for number in range(2500)])
+    assert [1000, 1000, 500] == [call.urls for call in world.refresh_calls()]
     assert world.spool("waiting/") == []
 
 
@@ -61,7 +57,6 @@ def test_a_wrong_secret_keeps_tasks_waiting_and_says_so() -> None:
     event = world.put("a.html")
     role = world.cloud.role
     world.cloud._keys[role.access_key_id] = "another secret"  # noqa: SLF001 - a person changes the key behind our back
-    world.cloud.faults.next("oss", "throttle", times=0)
     with pytest.raises(Exception, match="SignatureDoesNotMatch"):
         world.deliver(event)
     world.cloud._keys[role.access_key_id] = role.access_key_secret  # noqa: SLF001 - and puts it right
@@ -216,11 +211,7 @@ def test_a_throttled_call_is_tried_again_in_place() -> None:
 def test_one_bad_url_costs_at_most_eleven_more_calls() -> None:
     """Of a thousand URLs one can never go: the others are accepted in the same drain, the bad one is buried."""
     world = World(options=Options(limits=Limits(url_max_chars=60)))
-    world.cloud.faults.next("oss", "refused", times=10**9, match=lambda request: "lease" in request.query)
-    for number in range(1000):
-        world.deliver(world.put("x" * 60 if number == 377 else f"{number}.html"))
-    world.cloud.faults.stop()
-    world.tick()
+    world.deliver([world.put("x" * 60 if number == 377 else f"{number}.html") for number in range(1000)])
     assert len(world.submitted_urls()) == 999
     assert len(world.refresh_calls()) <= 12
     assert len(world.spool("dead/")) == 1

@@ -18,8 +18,8 @@ from shared import flow, logs, wiring
 from shared.core.sitefile import read_sites
 from shared.settings import read_settings
 
-START = 1_790_000_000.25
-"""A Monday afternoon in China, so that no test meets the daily reset by accident."""
+START = 1_789_970_000.25
+"""13:53 in China, so that no test meets the daily reset by accident."""
 
 SITES = """
 sites:
@@ -72,6 +72,7 @@ class World:
         self.calls: Counter[str] = Counter()
         self.trace: list[str] = []
         self.after: Callable[[str, Request], None] = lambda _service, _request: None
+        self._refusals: list[tuple[str, Callable[[Request], bool]]] = []
         self.log = io.StringIO()
         self._env = {
             "SPOOL_BUCKET": self.options.spool_bucket,
@@ -110,6 +111,10 @@ class World:
         keys = Keys(role.access_key_id, role.access_key_secret, role.security_token)
         return Context(f"request-{self.requests}", keys, Function(function))
 
+    def refuse(self, code: str, match: Callable[[Request], bool]) -> None:
+        """Let the CDN refuse every request that matches, with an error code of the vendor's."""
+        self._refusals.append((code, match))
+
     def put(self, key: str, data: bytes = b"new") -> dict[str, Any]:
         """Write an object of the content bucket, as a person would; returns the event OSS told."""
         self.cloud.oss.put(self.options.bucket, key, data)
@@ -128,6 +133,17 @@ class World:
     def tick(self, instance: wiring.Instance | None = None) -> Mapping[str, object]:
         """Invoke the timer's function."""
         return wiring.run(instance or self.instance, flow.retry, b"{}", self.context("retry_failed"))
+
+    def finish(self, event: object) -> Mapping[str, object]:
+        """Invoke the CDN event's function."""
+        payload = event if isinstance(event, bytes) else json.dumps(event).encode()
+        return wiring.run(self.instance, flow.finished, payload, self.context("task_finished"))
+
+    def minutes(self, count: int, step: int = 1) -> None:
+        """Let minutes pass, with a tick of the timer after each `step` of them."""
+        for _ in range(0, count, step):
+            self.clock.advance(60 * step)
+            self.tick()
 
     def spool(self, area: str = "") -> list[str]:
         """List the spool's keys below an area such as `waiting/`, without the prefix."""
@@ -169,7 +185,8 @@ class World:
         handle = self.cloud.handle_for(service)
 
         def watched(request: Request) -> Response:
-            response = handle(request)
+            refused = [code for code, match in self._refusals if service == "cdn" and match(request)]
+            response = _refusal(refused[0]) if refused else handle(request)
             assert isinstance(response, Response)
             self.calls[service] += 1
             self.trace.append(f"{service} {request.method} {request.path} {request.query}")
@@ -177,3 +194,8 @@ class World:
             return response
 
         return watched
+
+
+def _refusal(code: str) -> Response:
+    body = {"Code": code, "Message": f"refused: {code}", "RequestId": "refused", "HostId": "cdn.aliyuncs.com"}
+    return Response(400, {"content-type": "application/json"}, json.dumps(body).encode())

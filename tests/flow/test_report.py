@@ -1,0 +1,76 @@
+"""The status: what the day has cost, who spent it, what waits, and when a person must be told."""
+
+from __future__ import annotations
+
+import json
+
+from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cdn_paths import FILE
+from scripts.localcloud.cloud import Options
+from tests.flow.world import World
+
+
+def _small(quota: int) -> World:
+    return World(options=Options(limits=Limits(url_refreshes_per_day=quota)), env={"RESERVE_PERCENT": "0"})
+
+
+def test_the_status_tells_ours_from_others() -> None:
+    """Units spent by us stand by site; what others spent is the difference."""
+    world = _small(100)
+    for number in range(3):
+        world.deliver(world.put(f"{number}.html"))
+    world.cloud.cdn.spend_elsewhere(FILE, 20)
+    world.tick()
+    status = world.spooled("report/status.json")
+    unit = status["quota"]["url"]
+    assert (100, 77, 3, 20) == (unit["total"], unit["remaining"], unit["by_us"], unit["by_others"])
+    assert {"content url": 3} == status["by_site"]
+    assert 3 == status["in_flight"]["count"]
+
+
+def test_the_status_tells_when_the_quota_runs_out() -> None:
+    """At the day's pace so far, the status names the time at which nothing will be left, if before the reset."""
+    world = _small(100)
+    world.cloud.cdn.spend_elsewhere(FILE, 90)
+    world.tick()
+    unit = world.spooled("report/status.json")["quota"]["url"]
+    assert unit["per_hour"] > 0
+    assert world.clock.now() < unit["runs_out"]
+
+
+def test_what_waits_for_tomorrow_is_visible() -> None:
+    """Tasks beyond the day's quota are counted, with the time at which they may go."""
+    world = _small(1)
+    for number in range(3):
+        world.deliver(world.put(f"{number}.html"))
+    world.tick()
+    status = world.spooled("report/status.json")
+    assert 2 == status["waiting_until_reset"]["count"]
+    assert status["waiting_until_reset"]["oldest"] > world.clock.now()
+    assert "reset: tasks wait for tomorrow's quota" in status["alarms"]
+
+
+def test_an_alarm_is_raised_once() -> None:
+    """Passing a threshold prints one line, not one a minute."""
+    world = _small(10)
+    world.cloud.cdn.spend_elsewhere(FILE, 8)
+    world.minutes(3)
+    assert ["url quota: 80 % used"] == [line["alarm"] for line in world.lines() if line["event"] == "alarm"]
+
+
+def test_the_status_is_one_record_in_the_log_store() -> None:
+    """Each report is one outcome record whose message is the status."""
+    world = _small(10)
+    world.tick()
+    (record,) = world.outcomes()
+    assert "report" == record["result"]
+    assert world.spooled("report/status.json") == json.loads(record["message"])
+
+
+def test_a_quota_that_cannot_be_read_is_said() -> None:
+    """Where the quota cannot be asked, the status is still written, and the log says why it lacks the quota."""
+    world = _small(10)
+    world.cloud.faults.next("cdn", "throttle", times=9)
+    world.tick()
+    assert {} == world.spooled("report/status.json")["quota"]
+    assert "the quota could not be read" in world.log.getvalue()

@@ -1,0 +1,153 @@
+"""What becomes of an accepted task: done, tried again, prefetched, or given up, and who finds out."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cloud import Options
+from scripts.localcloud.web import Request
+from tests.flow.world import World
+
+PREFETCHING = """
+sites:
+  - bucket: content
+    domains: [static.example.com]
+    created: refresh-then-prefetch
+"""
+URL = "https://static.example.com/a.html"
+
+
+def test_a_refresh_is_followed_to_its_end() -> None:
+    """Once the CDN has finished, the task is done in the log and gone from the spool."""
+    world = World()
+    world.deliver(world.put("a.html"))
+    world.minutes(3)
+    assert {"accepted": 1} == _ends(world)
+    assert len(world.spool("submitted/")) == 1
+    world.minutes(5)
+    assert {"accepted": 1, "done": 1} == _ends(world)
+    assert world.spool("submitted/") == []
+
+
+def test_a_prefetch_follows_the_refresh_only_when_that_is_complete() -> None:
+    """No prefetch is submitted while the refresh of its URL runs; once it is complete, one is."""
+    world = World(PREFETCHING)
+    world.deliver(world.put("a.html"))
+    world.minutes(4)
+    assert ["refresh"] == [row.kind for row in world.cloud.cdn.submissions]
+    world.minutes(4)
+    refreshed, prefetched = world.cloud.cdn.submissions
+    assert ("prefetch", URL) == (prefetched.kind, prefetched.path)
+    assert refreshed.finish <= prefetched.accepted
+
+
+def test_a_prefetch_gives_way_to_a_newer_change() -> None:
+    """Where the object changes again before the prefetch goes, that waits for the newer refresh."""
+    world = World(PREFETCHING)
+    world.deliver(world.put("a.html", b"1"))
+    world.clock.advance(400)
+    world.deliver(world.put("a.html", b"2"))
+    world.minutes(40, step=4)
+    kinds = [(row.kind, row.accepted, row.finish) for row in world.cloud.cdn.submissions]
+    for kind, accepted, _ in kinds:
+        if kind == "prefetch":
+            assert all(finish <= accepted for other, start, finish in kinds if other == "refresh" and start < accepted)
+
+
+def test_a_task_that_fails_at_the_cdn_is_tried_again() -> None:
+    """A failed refresh goes again after a pause, and is done once it succeeds."""
+    world = World()
+    world.cloud.cdn.fail = lambda _url: "Origin Timeout"
+    world.deliver(world.put("a.html"))
+    world.minutes(7)
+    world.cloud.cdn.fail = lambda _url: None
+    world.minutes(15)
+    assert [URL, URL] == world.submitted_urls()
+    assert world.results()["done"] == 1
+    assert [("Failed", "OriginTimeout")] == [
+        (record["code"], record["message"]) for record in world.outcomes() if record["result"] == "deferred"
+    ]
+
+
+def test_a_task_that_always_fails_is_given_up_with_its_history() -> None:
+    """After five failures the task stands in dead/ with each of them."""
+    world = World()
+    world.cloud.cdn.fail = lambda _url: "Internal Error"
+    world.deliver(world.put("a.html"))
+    world.minutes(240, step=8)
+    assert len(world.submitted_urls()) == 5
+    (key,) = world.spool("dead/")
+    assert ["deferred"] * 4 + ["dead"] == [step["result"] for step in world.spooled(key)["task"]["history"]]
+    assert world.spool("waiting/") == []
+
+
+def test_the_cdn_s_event_settles_at_once() -> None:
+    """The event of a finished task settles it before the timer looks; a foreign task's event does nothing."""
+    world = World(PREFETCHING)
+    told: list[dict[str, object]] = []
+    world.cloud.cdn.on_finished.append(told.append)
+    world.deliver(world.put("a.html"))
+    assert world.finish(_finished("12345"))["finished"] == 1
+    assert {"accepted": 1} == _ends(world)
+    world.clock.advance(400)
+    summary = world.finish(told[0])
+    assert (1, 1) == (summary["done"], summary["prefetch_follows"])
+    assert ["refresh", "prefetch"] == [row.kind for row in world.cloud.cdn.submissions]
+
+
+def test_an_event_that_lies_is_not_believed() -> None:
+    """An event about a task that still runs changes nothing: the CDN is asked."""
+    world = World()
+    world.deliver(world.put("a.html"))
+    task_id = world.cloud.cdn.submissions[0].task_id
+    assert world.finish(_finished(int(task_id)))["running"] == 1
+    assert world.results() == {"accepted": 1}
+
+
+@pytest.mark.parametrize("payload", [b"{", b'{"events":[{"eventName":"CachedObjectsRefreshed","eventSource":"cdn"}]}'])
+def test_half_a_cdn_event_is_kept(payload: bytes) -> None:
+    """What is no whole CDN event is kept in dead/ and the invocation succeeds."""
+    world = World()
+    assert world.finish(payload)["dead"] == 1
+    assert len(world.spool("dead/")) == 1
+
+
+def test_an_id_the_cdn_does_not_take_spoils_no_other() -> None:
+    """When one task id is refused, the others of the same call are settled, and its tasks go again."""
+    world = World()
+    world.deliver(world.put("a.html"))
+    world.clock.advance(2)
+    world.deliver(world.put("b.html"))
+    world.clock.advance(400)
+    bad = world.cloud.cdn.submissions[0].task_id
+
+    def is_bad(request: Request) -> bool:
+        return request.header("x-acs-action") == "DescribeRefreshTaskById" and bad in request.query
+
+    world.refuse("InvalidTaskId.Malformed", is_bad)
+    world.tick()
+    assert world.results()["done"] == 1
+    assert [record["code"] for record in world.outcomes() if record["result"] == "deferred"] == [
+        "InvalidTaskId.Malformed"
+    ]
+
+
+def test_rows_that_are_not_there_yet_are_no_failure() -> None:
+    """Where the CDN does not list a task yet, it is running, and nothing is sent again."""
+    world = World(options=Options(limits=Limits(row_visible_after_seconds=600)))
+    world.deliver(world.put("a.html"))
+    world.minutes(8)
+    assert _ends(world) == {"accepted": 1}
+    world.minutes(5)
+    assert _ends(world) == {"accepted": 1, "done": 1}
+    assert [URL] == world.submitted_urls()
+
+
+def _finished(task_id: object) -> dict[str, object]:
+    parameter = {"objectPath": ["/a.html"], "domain": "static.example.com", "taskId": task_id, "objectType": "File"}
+    return {"events": [{"eventName": "CachedObjectsRefreshed", "eventSource": "cdn", "eventParameter": parameter}]}
+
+
+def _ends(world: World) -> dict[str, int]:
+    return {name: count for name, count in world.results().items() if name != "report"}
