@@ -8,9 +8,6 @@ from typing import Any, TextIO
 
 import structlog
 
-LINE_BYTES_MAX = 32_768
-"""Function Compute cuts a longer log line."""
-
 
 def logger(level: str = "INFO", stream: TextIO | None = None) -> Any:
     """Make a logger that writes JSON lines to `stream` (stdout). Nothing global is configured."""

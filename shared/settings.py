@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):
         )
 
 
+SPOOL_PREFIX_BYTES_MAX = 100
+"""OSS takes keys of 1,023 bytes; those of notes need the rest."""
 _AT_LEAST = {
     "URLS_PER_MINUTE_PER_DOMAIN": 1,
     "CALLS_PER_SECOND": 0.1,
@@ -127,6 +129,8 @@ def _value_faults(values: Mapping[str, Any]) -> list[Fault]:
     prefix = values.get("SPOOL_PREFIX", "")
     if prefix.startswith("/"):
         faults.append(Fault("SPOOL_PREFIX", f"must not begin with `/`, got {prefix!r}"))
+    if len(prefix.encode(errors="replace")) > SPOOL_PREFIX_BYTES_MAX:
+        faults.append(Fault("SPOOL_PREFIX", f"must not be longer than {SPOOL_PREFIX_BYTES_MAX} bytes: keys follow it"))
     if prefix and not prefix.endswith("/"):
         faults.append(Fault("SPOOL_PREFIX", f"must end with `/`, got {prefix!r}"))
     if values.get("LOG_LEVEL", "INFO") not in _LEVELS:

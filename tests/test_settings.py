@@ -106,6 +106,7 @@ def test_everything_missing_is_told_at_once() -> None:
         ("CALLS_PER_SECOND", "0", "CALLS_PER_SECOND must be at least 0.1, got 0"),
         ("CALLS_PER_SECOND", "fast", "CALLS_PER_SECOND expected `float`, got 'fast'"),
         ("LINGER_SECONDS", "0", "LINGER_SECONDS must be at least 0.1, got 0"),
+        ("SPOOL_BUCKET", "Spool_1", "SPOOL_BUCKET is no name of a bucket, got 'Spool_1'"),
         ("SPOOL_PREFIX", "state", "SPOOL_PREFIX must end with `/`, got 'state'"),
         ("SPOOL_PREFIX", "/state/", "SPOOL_PREFIX must not begin with `/`, got '/state/'"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL is one of DEBUG, INFO, WARNING, ERROR, got 'LOUD'"),

@@ -29,6 +29,8 @@ from shared.core.signature import authorization, body_hash, canonical_query
 API_VERSION = "2018-05-10"
 TIMEOUTS = httpx.Timeout(connect=3.0, read=10.0, write=10.0, pool=1.0)
 PAGE_SIZE_MAX = 100
+STATED_WAIT_SECONDS_MAX = 120.0
+"""The vendor's SDK waits no longer either, whatever the reply says."""
 CLOCKS_AGREE_SECONDS = 60.0
 """The API takes requests that are up to 15 minutes off."""
 
@@ -257,7 +259,7 @@ def _checked(action: str, reply: httpx.Response) -> dict[str, Any]:
         code,
         fields.get("message", ""),
         request_id=fields.get("requestid", ""),
-        wait_seconds=int(stated) / 1000 if stated.isdigit() else 0.0,
+        wait_seconds=min(int(stated) / 1000, STATED_WAIT_SECONDS_MAX) if stated.isdecimal() else 0.0,
     )
 
 

@@ -23,10 +23,10 @@ import msgspec
 
 from shared.cloud.bucket import Bucket, Entry
 from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
-from shared.core.notes import Note, due_of, note_from_key, size_of_note
+from shared.core.notes import Note, due_of, is_note_key, note_from_key, size_of_note
 from shared.core.quota import Ledger
 from shared.core.report import Spooled, Status
-from shared.core.spool import Bad, Grave, Intent, Lease, Survey, size_of, submission_key
+from shared.core.spool import Bad, Grave, Intent, Lease, Survey, size_of, submission_key, submission_state
 
 STATUS_AFTER_SECONDS = 60
 """When the CDN is first asked about a submission; a refresh takes five to six minutes."""
@@ -82,7 +82,7 @@ class Spool:
         """Become the one who does some work (`drain`, `settle`); None where somebody is at it, or was quicker."""
         area = f"lease/{work}/"
         entries, date = self._all(area)
-        states = [(*_lease_parts(entry.key), entry) for entry in entries]
+        states = [(*parts, entry) for entry in entries if (parts := _lease_parts(entry.key))]
         newest = max((number for number, _, _ in states), default=0)
         now = [(state, entry.modified) for number, state, entry in states if number == newest]
         freed = any(state == "free" for state, _ in now)
@@ -119,6 +119,11 @@ class Spool:
         bodies = self._bucket.get_many("waiting/" + key for key in unread) if unread else {}
         return [found for found in known.values() if found] + [_note.decode(body) for body in bodies.values()]
 
+    def waiting(self) -> list[str]:
+        """List the keys of all notes, due or not."""
+        keys = [entry.key.removeprefix("waiting/") for entry in self._all("waiting/")[0]]
+        return [key for key in keys if is_note_key(key)]
+
     def intend(self, batch: Batch) -> str:
         """Write down that a call is about to be made; returns the key for `accept` and `clean`."""
         key = submission_key(batch, batch.created + STATUS_AFTER_SECONDS)
@@ -136,17 +141,18 @@ class Spool:
 
     def ledger(self, work: str) -> Ledger:
         """Read the ledger that the last holder of a lease left, without taking the lease."""
-        numbers = [_lease_parts(entry.key) for entry in self._all(f"lease/{work}/")[0]]
-        freed = [number for number, state in numbers if state == "free"]
+        found = [_lease_parts(entry.key) for entry in self._all(f"lease/{work}/")[0]]
+        freed = [parts[0] for parts in found if parts and parts[1] == "free"]
         return self._ledger_of(work, max(freed)) if freed else Ledger()
 
     def spooled(self, day: str) -> Spooled:
         """Look at everything that lies in the spool; `day` (YYYY-MM-DD) is the one whose dead are counted."""
-        waiting = [entry.key.removeprefix("waiting/") for entry in self._all("waiting/")[0]]
-        submissions = [entry.key.removeprefix("submitted/") for entry in self._all("submitted/")[0]]
+        waiting = self.waiting()
+        names = [entry.key.removeprefix("submitted/") for entry in self._all("submitted/")[0]]
+        submissions = [key for key, state in map(submission_state, names) if state == "accepted"]
         return Spooled(
             notes=tuple((due_of(key), *size_of_note(key)) for key in waiting),
-            submissions=tuple(size_of(key) for key in submissions if key.endswith(".accepted")),
+            submissions=tuple(size_of(key) for key in submissions),
             unlogged=len(self._all("unlogged/")[0]),
             dead_today=len(self._all(f"dead/{day}/")[0]),
         )
@@ -217,9 +223,10 @@ def _lease_key(work: str, number: int, state: str) -> str:
     return f"lease/{work}/{number:012d}-{state}"
 
 
-def _lease_parts(key: str) -> tuple[int, str]:
+def _lease_parts(key: str) -> tuple[int, str] | None:
+    """The number and state in a lease's key; None for an object that is no lease."""
     number, _, state = key.rpartition("/")[2].partition("-")
-    return int(number), state
+    return (int(number), state) if number.isdecimal() and state in {"held", "free"} else None
 
 
 def _sorted(found: Survey, entries: Iterable[Entry], now: float) -> Survey:
@@ -227,15 +234,18 @@ def _sorted(found: Survey, entries: Iterable[Entry], now: float) -> Survey:
     intents, accepted, unlogged = list(found.intents), list(found.accepted), list(found.unlogged)
     due, later = list(found.due), found.later
     for entry in entries:
-        area, _, key = entry.key.partition("/")
-        if area == "submitted" and key.endswith(".submitting"):
-            intents.append(Intent(key.removesuffix(".submitting"), entry.modified))
-        elif area == "submitted":
-            accepted.append(key.removesuffix(".accepted"))
-        elif area == "unlogged":
-            unlogged.append(key)
-        elif area == "waiting" and due_of(key) <= now:
-            due.append(key)
-        elif area == "waiting":
-            later = True
+        area, _, name = entry.key.partition("/")
+        if area == "submitted":
+            key, state = submission_state(name)
+            if state == "submitting":
+                intents.append(Intent(key, entry.modified))
+            elif state == "accepted":
+                accepted.append(key)
+        elif area == "unlogged" and name.partition("-")[0].isdecimal():
+            unlogged.append(name)
+        elif area == "waiting" and is_note_key(name):
+            if due_of(name) <= now:
+                due.append(name)
+            else:
+                later = True
     return Survey(tuple(intents), tuple(accepted), tuple(unlogged), tuple(due), later)

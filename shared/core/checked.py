@@ -6,6 +6,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,7 +49,7 @@ def _check(value: Any, wanted: Any, where: str, faults: list[Fault], strict: boo
     try:
         return msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as fault:
-        faults.append(Fault(where, f"{_sentence(fault)}, got {value!r:.60}"))
+        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {value!r:.60}"))
         return None
 
 
@@ -92,7 +93,11 @@ def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def _sentence(fault: Exception) -> str:
+def _sentence(fault: Exception, wanted: Any) -> str:
+    arms = [wanted, *typing.get_args(wanted)]
+    known = [each.value for arm in arms if isinstance(arm, type) and issubclass(arm, Enum) for each in arm]
+    if known and "enum" in str(fault):
+        return f"expected one of {', '.join(map(str, known))}"
     text = str(fault).partition(" - at ")[0].partition(", got ")[0]
     return text[:1].lower() + text[1:]
 

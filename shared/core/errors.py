@@ -90,7 +90,6 @@ _BY_CODE: dict[str, type[CdnError]] = {
     "InvalidObjectPath.Malformed": Rejected,
     "ObjectPath.Malformed": Rejected,
     "InvalidExtensiveDomain.ValueNotSupported": Rejected,
-    "MissingParameter": Rejected,
     "InvalidDomain.NotFound": Rejected,
     "InvalidTaskId.Malformed": Rejected,
     "InvalidTime": Rejected,
@@ -129,8 +128,9 @@ _BY_PREFIX: tuple[tuple[str, type[CdnError]], ...] = (
     ("InvalidApi.", Refused),
     ("InvalidProduct.", Refused),
     ("InvalidObjectPath.", Rejected),
-    ("Missing", Rejected),
-    ("Invalid", Rejected),
+    # A request that the API does not understand is this package's fault or its settings': no URL is given up for it.
+    ("Missing", Refused),
+    ("Invalid", Refused),
 )
 
 
@@ -143,6 +143,22 @@ _DOMAIN_SCOPED = frozenset(
         "InvalidDomain.Configure_failed",
     }
 )
+
+
+_ALL_URLS_OF_DOMAIN = frozenset({"InvalidDomain.NotFound", "InvalidExtensiveDomain.ValueNotSupported"})
+_TOO_MANY = frozenset(
+    {"SingleRequest.OverLimit", "InvalidObjectPath.ExceedsMaximum", "InvalidObjectPath.Size.Malformed"}
+)
+
+
+def spoils_domain(error: CdnError) -> bool:
+    """Whether a rejection is about a domain as such: none of its URLs can ever go."""
+    return error.code in _ALL_URLS_OF_DOMAIN
+
+
+def is_size(error: CdnError) -> bool:
+    """Whether a rejection is about how many URLs there were: each of them may be good."""
+    return error.code in _TOO_MANY
 
 
 def concerns_domain(error: CdnError) -> bool:

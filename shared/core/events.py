@@ -23,6 +23,13 @@ CREATED_EVENTS = frozenset(
     {"PutObject", "PostObject", "CopyObject", "AppendObject", "CompleteMultipartUpload", "PutSymlink"}
 )
 REMOVED_EVENTS = frozenset({"DeleteObject", "DeleteObjects"})
+SAME_AS = {
+    # What an edge serves changes with an object's headers, and with what another region replicates.
+    "ObjectModified:UpdateObjectMeta": Action.CREATED,
+    "ObjectReplication:ObjectCreated": Action.CREATED,
+    "ObjectReplication:ObjectModified": Action.CREATED,
+    "ObjectReplication:ObjectRemoved": Action.REMOVED,
+}
 IGNORED_EVENTS = frozenset(
     {
         "ObjectCreated:InitiateMultipartUpload",
@@ -31,8 +38,8 @@ IGNORED_EVENTS = frozenset(
         "ObjectRemoved:AbortMultipartUpload",
     }
 )
-NESTING_MAX = 8
-"""Deepest wrapping that is unpacked; real events need four (array, CloudEvent, MNS body, events)."""
+NESTING_MAX = 16
+"""Deepest wrapping that is unpacked, counting each list, mapping and text; a queue behind a topic needs ten."""
 
 
 class BadEvent(msgspec.Struct, frozen=True):
@@ -93,7 +100,7 @@ def read(payload: bytes) -> Received:
         try:
             change = _change(element)
         except _Unreadable as fault:
-            bad.append(BadEvent(str(fault), msgspec.json.encode(element)))
+            bad.append(BadEvent(str(fault), _bytes(element, payload)))
         else:
             if isinstance(change, str):
                 ignored.append(change)
@@ -115,11 +122,19 @@ def _unwrap(value: Any, original: bytes, depth: int) -> Iterator[Any]:
         yield from _unwrap_text(value, original, depth)
     elif isinstance(value, list):
         for item in value:
-            yield from _unwrap(item, msgspec.json.encode(item), depth + 1)
+            yield from _unwrap(item, _bytes(item, original), depth + 1)
     elif not isinstance(value, dict):
         yield BadEvent(f"expected an event, got {value!r:.60}", original)
     else:
         yield from _unwrap_mapping(value, original, depth)
+
+
+def _bytes(value: Any, otherwise: bytes) -> bytes:
+    """Write a value down again; where it is nested too deeply for that, keep the bytes around it."""
+    try:
+        return msgspec.json.encode(value)
+    except RecursionError:
+        return otherwise
 
 
 def _unwrap_text(text: bytes | str, original: bytes, depth: int) -> Iterator[Any]:
@@ -129,7 +144,7 @@ def _unwrap_text(text: bytes | str, original: bytes, depth: int) -> Iterator[Any
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, ValueError, RecursionError) as fault:
         try:
-            value = msgspec.json.decode(base64.b64decode(raw, validate=True))
+            value = msgspec.json.decode(base64.b64decode(raw.strip(), validate=True))
         except (msgspec.DecodeError, ValueError, RecursionError):
             yield BadEvent(f"not JSON: {fault}", original)
             return
@@ -181,6 +196,8 @@ def _action(name: str) -> Action:
         return Action.CREATED
     if group == "ObjectRemoved" and operation in REMOVED_EVENTS:
         return Action.REMOVED
+    if name in SAME_AS:
+        return SAME_AS[name]
     raise _Unreadable(f"event name {name!r:.80} is not one that this package handles")
 
 

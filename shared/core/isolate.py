@@ -39,6 +39,13 @@ def by_domain(tasks: Sequence[Task]) -> list[list[Task]]:
     return list(parts.values())
 
 
+def halves(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Split tasks of at least two URLs into two parts, URL by URL."""
+    urls = by_url(tasks)
+    middle = len(urls) // 2
+    return [[task for same in part for task in same] for part in (urls[:middle], urls[middle:])]
+
+
 def by_url(tasks: Sequence[Task]) -> list[list[Task]]:
     """Bring together the tasks that share a URL, in order of first appearance."""
     parts: dict[str, list[Task]] = {}

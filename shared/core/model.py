@@ -158,6 +158,20 @@ class Batch(msgspec.Struct, frozen=True):
         """The distinct URLs, in the order of the tasks: what is sent, and how many units it costs."""
         return tuple(dict.fromkeys(task.url for task in self.tasks))
 
+    @property
+    def newest(self) -> dict[str, Task]:
+        """Of each URL the task with the latest cause: it is followed to its end, and covers the others."""
+        found: dict[str, Task] = {}
+        for task in self.tasks:
+            if task.url not in found or task.cause.time >= found[task.url].cause.time:
+                found[task.url] = task
+        return found
+
+    @property
+    def followed(self) -> Batch:
+        """The same call with the newest task of each URL only: the others have ended as superseded."""
+        return msgspec.structs.replace(self, tasks=tuple(self.newest.values()))
+
 
 class Submission(msgspec.Struct, frozen=True, omit_defaults=True):
     """A batch as the spool keeps it: an intent while `task_ids` is empty, accepted afterwards."""

@@ -9,6 +9,7 @@ themselves stand at the end of the key: a listing of a thousand notes then needs
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,8 +35,9 @@ def note(tasks: Sequence[Task]) -> Note:
     """Make the note of some tasks; they must share their due time and there must be at least one."""
     due = int(min(task.due for task in tasks) * 1000)
     lane = min(task.lane for task in tasks)
-    arrival = int(min(task.cause.time for task in tasks) * 1000)
-    name = digest(*sorted(task.id for task in tasks))
+    arrival = max(0, int(min(task.cause.time for task in tasks) * 1000))
+    tasks = sorted(tasks, key=lambda task: task.id)
+    name = digest(*(task.id for task in tasks))
     key = f"{due:013d}-{lane:d}-{arrival:013d}-{len(tasks)}-{name}"
     whole = f"{key}~{base64.urlsafe_b64encode(zlib.compress(json_bytes(tasks), 9)).decode()}"
     return Note(whole if len(whole) <= KEY_CHARACTERS_MAX else key, tuple(tasks))
@@ -50,6 +52,14 @@ def note_from_key(key: str) -> Note | None:
         return Note(key, _tasks.decode(zlib.decompress(base64.urlsafe_b64decode(packed))))
     except (ValueError, zlib.error, msgspec.DecodeError):
         return None
+
+
+_KEY = re.compile(r"\d{13}-\d-\d{13}-\d+-[0-9a-f]+(~.*)?")
+
+
+def is_note_key(key: str) -> bool:
+    """Whether a key is one of ours: people and consoles leave other objects in a bucket, such as folder markers."""
+    return _KEY.fullmatch(key) is not None
 
 
 def due_of(key: str) -> float:

@@ -79,17 +79,39 @@ class _Target(msgspec.Struct):
         return (self.lane, min(task.cause.time for task in self.tasks), self.url)
 
 
+class Refreshing:
+    """Refreshes that wait or run, and which URLs they cover."""
+
+    def __init__(self, targets: Iterable[tuple[Form, str]] = ()) -> None:
+        self._urls: dict[Form, set[str]] = {form: set() for form in Form}
+        for form, url in targets:
+            self._urls[form].add(url)
+
+    def covers(self, url: str) -> bool:
+        """Whether one of them is about a URL: itself, a folder above it, or all variants of its path."""
+        bare = url.partition("?")[0]
+        if url in self._urls[Form.FILE] or bare in self._urls[Form.IGNORE_PARAMS]:
+            return True
+        folders = self._urls[Form.DIRECTORY]
+        return bool(folders) and any(bare[: end + 1] in folders for end, sign in enumerate(bare) if sign == "/")
+
+
 def plan(
-    tasks: Iterable[Task], ledger: Ledger, limits: Limits, now: float, unfinished: frozenset[str] = frozenset()
+    tasks: Iterable[Task],
+    ledger: Ledger,
+    limits: Limits,
+    now: float,
+    unfinished: Iterable[tuple[Form, str]] = (),
 ) -> Plan:
-    """Plan the next calls. `unfinished` are URLs whose refresh the CDN has accepted and not completed."""
+    """Plan the next calls. `unfinished` are forms and URLs of refreshes that run, or wait for a later time."""
     targets = sorted(_merge(tasks), key=lambda target: target.urgency)
-    refreshing = unfinished | {target.url for target in targets if target.kind is Kind.REFRESH}
+    waiting = [(target.form, target.url) for target in targets if target.kind is Kind.REFRESH]
+    refreshing = Refreshing([*unfinished, *waiting])
     going: list[_Target] = []
     deferred: list[Deferral] = []
     budget = _Budget(ledger.at(now), limits, now)
     for target in targets:
-        if target.kind is Kind.PREFETCH and target.url in refreshing:
+        if target.kind is Kind.PREFETCH and refreshing.covers(target.url):
             due, reason = now + UNFINISHED_REFRESH_WAIT_SECONDS, "a refresh of the same URL is unfinished"
         else:
             due, reason = budget.take(target)
@@ -131,7 +153,7 @@ class _Budget:
             return after_reset(self._now), f"the day's {unit} quota is spent"
         used = self._in_minutes.get(minute_key(target.url, unit), 0)
         self._in_minutes[minute_key(target.url, unit)] = used + 1
-        minutes_ahead = used // _per_minute(unit, self._limits)
+        minutes_ahead = used // per_minute(unit, self._limits)
         if minutes_ahead:
             domain = domain_of(target.url)
             return minute_start(self._ledger.minute + minutes_ahead), f"{domain} is at its {unit} limit per minute"
@@ -139,25 +161,46 @@ class _Budget:
         return 0.0, ""
 
 
-def _per_minute(unit: str, limits: Limits) -> int:
+def per_minute(unit: str, limits: Limits) -> int:
+    """How many units of a quota one domain may spend in a minute."""
     if unit == "directory":
         return DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX
     return limits.urls_per_minute_per_domain
 
 
 def _calls(targets: list[_Target]) -> Iterator[Call]:
-    """Pack targets, most urgent first, into as few calls as the limits of a call allow."""
-    shelves: dict[tuple[Kind, Form, bool, int], list[_Target]] = {}
-    places: dict[tuple[Kind, Form, bool], dict[str, int]] = {}
+    """Pack targets into as few calls as the limits of a call allow, the calls in order of urgency."""
+    shapes: dict[tuple[Kind, Form, bool], list[_Target]] = {}
     for target in targets:
-        shape = (target.kind, target.form, target.force)
-        domains = places.setdefault(shape, {})
-        place = domains.setdefault(domain_of(target.url), len(domains) // DOMAINS_PER_CALL_MAX)
-        shelves.setdefault((*shape, place), []).append(target)
-    parts = []
-    for (kind, form, _, _), shelf in shelves.items():
-        most = URLS_PER_PREFETCH_CALL_MAX if kind is Kind.PREFETCH else _PER_CALL[form]
-        parts += [shelf[start : start + most] for start in range(0, len(shelf), most)]
+        shapes.setdefault((target.kind, target.form, target.force), []).append(target)
+    parts = [part for (kind, form, _), same in shapes.items() for part in _parts(same, _per_call(kind, form))]
     for part in sorted(parts, key=lambda part: part[0].urgency):
         first = part[0]
         yield Call(first.kind, first.form, first.force, tuple(task for target in part for task in target.tasks))
+
+
+def _per_call(kind: Kind, form: Form) -> int:
+    return URLS_PER_PREFETCH_CALL_MAX if kind is Kind.PREFETCH else _PER_CALL[form]
+
+
+def _parts(targets: list[_Target], most: int) -> list[list[_Target]]:
+    """Cut each domain's targets into full calls; what is left of the domains shares calls, the largest first."""
+    by_domain: dict[str, list[_Target]] = {}
+    for target in targets:
+        by_domain.setdefault(domain_of(target.url), []).append(target)
+    full: list[list[_Target]] = []
+    shared: list[list[list[_Target]]] = []
+    rests = []
+    for own in by_domain.values():
+        whole = len(own) - len(own) % most
+        full += [own[start : start + most] for start in range(0, whole, most)]
+        rests += [own[whole:]] if own[whole:] else []
+    for rest in sorted(rests, key=len, reverse=True):
+        fits = (box for box in shared if len(box) < DOMAINS_PER_CALL_MAX and sum(map(len, box)) + len(rest) <= most)
+        box = next(fits, None)
+        if box is None:
+            shared.append([rest])
+        else:
+            box.append(rest)
+    mixed = [sorted((target for rest in box for target in rest), key=lambda each: each.urgency) for box in shared]
+    return full + mixed

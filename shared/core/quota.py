@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from shared.core.limits import RESET_UTC_OFFSET_SECONDS, Limits
-from shared.core.model import Batch, Form, Kind, Lane
+from shared.core.model import Batch, Form, Kind, Lane, domain_of
 
 DAY_SECONDS = 86_400
 MINUTE_SECONDS = 60
@@ -113,7 +113,7 @@ def spendable(ledger: Ledger, unit: str, lane: Lane, limits: Limits) -> float:
 
 def minute_key(url: str, unit: str) -> str:
     """The name under which `Ledger.in_minute` counts a URL."""
-    return f"{url.partition('://')[2].partition('/')[0].lower()} {unit}"
+    return f"{domain_of(url)} {unit}"
 
 
 def minute_of(now: float) -> int:

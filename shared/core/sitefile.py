@@ -103,8 +103,8 @@ def _check_texts(spec: dict[str, Any], where: str, faults: list[Fault]) -> None:
     if isinstance(spec.get("scheme"), str) and spec["scheme"] not in {"http", "https"}:
         refuse("scheme", f"{spec['scheme']!r:.60} is neither http nor https")
     prefix = spec.get("prefix")
-    if isinstance(prefix, str) and not prefix.isprintable():
-        refuse("prefix", f"{prefix!r:.80} has characters that cannot be meant")
+    if isinstance(prefix, str) and prefix.encode(errors="ignore").decode() != prefix:
+        refuse("prefix", f"{prefix!r:.80} cannot be written in UTF-8, as keys are")
     if isinstance(prefix, str) and (prefix.startswith("/") or len(prefix.encode(errors="replace")) > _PREFIX_BYTES_MAX):
         refuse("prefix", "must not begin with `/` (keys do not) nor be longer than a key, 1,023 bytes")
     path = spec.get("path")

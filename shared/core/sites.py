@@ -97,6 +97,6 @@ def matches(pattern: str, key: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    pieces = re.split(r"((?:^|(?<=/))\*\*/|\*\*|\*|\?)", pattern)
     wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(wild.get(piece) or re.escape(piece) for piece in pieces), re.DOTALL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from shared.core.model import Batch, Task
@@ -69,6 +71,15 @@ class Bad(msgspec.Struct, frozen=True, omit_defaults=True):
 def submission_key(batch: Batch, check: float) -> str:
     """Name a submission in the spool: when to ask for its status, when it was made (ms), its URLs, its batch."""
     return f"{int(check * 1000):013d}-{int(batch.created * 1000):013d}-{len(batch.urls)}-{batch.id}"
+
+
+_KEY = re.compile(r"\d{13}-\d{13}-\d+-\w+")
+
+
+def submission_state(name: str) -> tuple[str, str]:
+    """Split an object's name below `submitted/` into the submission's key and its state; two empty texts if none."""
+    key, _, state = name.rpartition(".")
+    return (key, state) if _KEY.fullmatch(key) else ("", "")
 
 
 def check_of(key: str) -> float:

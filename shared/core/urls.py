@@ -106,7 +106,7 @@ def _encode(path: str, unescaped: str) -> str:
 
 def _task(change: ObjectChange, site: Site, kind: Kind, form: Form, url: str, lane: Lane, *, follow: bool) -> Task:
     return Task(
-        id=digest(change.id, kind.value, form.value, url),
+        id=digest(change.id, site.name, kind.value, form.value, url),
         kind=kind,
         form=form,
         url=url,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from shared.core.errors import CdnError, Unreachable
 from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
-from shared.core.model import Kind, Result, Step, Task
+from shared.core.model import Form, Kind, Result, Step, Task
 from shared.core.notes import Note, rewrite
 from shared.core.plan import Call, Deferral, plan
 from shared.core.quota import unit_of
@@ -97,7 +97,7 @@ def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: 
 def _submit_all(kit: Kit, run: Invocation, tasks: Sequence[Task], survey: Survey, state: Round) -> None:
     _read_quota(kit, state)
     now = kit.clock()
-    unfinished = _unfinished(kit, survey) if any(task.kind is Kind.PREFETCH for task in tasks) else frozenset()
+    unfinished = _unfinished(kit, survey) if any(task.kind is Kind.PREFETCH for task in tasks) else set()
     planned = plan(tasks, state.ledger, kit.limits, now, unfinished)
     for deferral in planned.deferred:
         _defer(state, deferral, now)
@@ -123,10 +123,13 @@ def _read_quota(kit: Kit, state: Round) -> None:
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
 
 
-def _unfinished(kit: Kit, survey: Survey) -> frozenset[str]:
-    """URLs whose refresh was accepted and is not known to be complete."""
+def _unfinished(kit: Kit, survey: Survey) -> set[tuple[Form, str]]:
+    """Refreshes that the CDN has accepted and not completed, and those that wait for a later time."""
     accepted = kit.spool.submissions(f"{key}.accepted" for key in survey.accepted)
-    return frozenset(url for each in accepted.values() if each.batch.kind is Kind.REFRESH for url in each.batch.urls)
+    waiting = kit.spool.read(kit.spool.waiting())
+    tasks = [task for each in accepted.values() for task in each.batch.tasks]
+    tasks += [task for each in waiting for task in each.tasks]
+    return {(task.form, task.url) for task in tasks if task.kind is Kind.REFRESH}
 
 
 def _defer(state: Round, deferral: Deferral, now: float) -> None:

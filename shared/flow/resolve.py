@@ -74,7 +74,7 @@ def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch) -> Submis
     ids = _look_up(kit, survey, batch)
     if not ids:
         return None
-    submission = Submission(batch, ids, "", kit.clock())
+    submission = Submission(batch.followed, ids, "", kit.clock())
     kit.spool.accept(intent.key, submission)
     return submission
 

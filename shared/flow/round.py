@@ -30,10 +30,7 @@ class Round:
 
     def accepted(self, batch: Batch, accepted: Accepted, now: float, *, book: bool = True) -> None:
         """The CDN took a batch: of each URL the newest task was sent, the older ones are covered by it."""
-        newest: dict[str, Task] = {}
-        for task in batch.tasks:
-            if task.url not in newest or task.cause.time >= newest[task.url].cause.time:
-                newest[task.url] = task
+        newest = batch.newest
         for task in batch.tasks:
             sent = newest[task.url]
             self.ended.add(task.id)

@@ -21,10 +21,12 @@ from shared.core.errors import (
     Throttled,
     Unreachable,
     concerns_domain,
+    is_size,
+    spoils_domain,
 )
-from shared.core.isolate import by_domain, by_url, find_bad
+from shared.core.isolate import by_domain, by_url, find_bad, halves
 from shared.core.model import Batch, Kind, Result, Step, Submission, Task, digest
-from shared.core.plan import Call
+from shared.core.plan import Call, per_minute
 from shared.core.quota import unit_of
 from shared.core.retry import backoff, due_after
 from shared.flow.kit import Invocation, Kit
@@ -59,6 +61,11 @@ def _split(
     domains = by_domain(part)
     if len(domains) > 1:
         return domains
+    if is_size(rejection) and len(by_url(part)) > 1:
+        return halves(part)
+    if spoils_domain(rejection):
+        _give_up(kit, part, rejection, state)
+        return []
     search = find_bad(by_url(part))
     try:
         trial = next(search)
@@ -68,10 +75,13 @@ def _split(
             trial = search.send(verdict is None)
     except StopIteration as found:
         bad, aside = found.value
-    now = kit.clock()
-    step = Step(now, Result.DEAD, rejection.code, rejection.message, rejection.request_id)
-    state.bury(bad, now, step)
+    _give_up(kit, bad, rejection, state)
     return [[task for tasks in aside for task in tasks]] if aside else []
+
+
+def _give_up(kit: Kit, tasks: Sequence[Task], rejection: CdnError, state: Round) -> None:
+    now = kit.clock()
+    state.bury(tasks, now, Step(now, Result.DEAD, rejection.code, rejection.message, rejection.request_id))
 
 
 def _send(kit: Kit, run: Invocation, call: Call, tasks: Sequence[Task], state: Round) -> CdnError | None:
@@ -97,7 +107,7 @@ def _send(kit: Kit, run: Invocation, call: Call, tasks: Sequence[Task], state: R
             return error
         raise
     now = kit.clock()
-    kit.spool.accept(key, Submission(batch, accepted.task_ids, accepted.request_id, now))
+    kit.spool.accept(key, Submission(batch.followed, accepted.task_ids, accepted.request_id, now))
     state.intents.append(key)
     state.accepted(batch, accepted, now)
     return None
@@ -140,7 +150,7 @@ def _stop(kit: Kit, call: Call, waiting: Sequence[Task], error: CdnError, state:
     if isinstance(error, QuotaSpent):
         state.ledger = state.ledger.without(unit, now)
     if isinstance(error, MinuteSpent):
-        limit = kit.limits.urls_per_minute_per_domain
+        limit = per_minute(unit, kit.limits)
         state.ledger = state.ledger.minute_full({task.domain for task in waiting}, unit, limit, now)
     if isinstance(error, Refused):
         kit.report.error(

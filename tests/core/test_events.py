@@ -170,7 +170,7 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
     assert () == received.changes
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(strategies.json_values(), st.booleans())
 def test_no_json_makes_it_raise(value: Any, encoded: bool) -> None:  # noqa: FBT001 - drawn
     """Whatever JSON an invocation brings, Base64 or not, reading it ends with an answer."""
@@ -182,6 +182,13 @@ def test_no_json_makes_it_raise(value: Any, encoded: bool) -> None:  # noqa: FBT
 def test_no_depth_makes_it_raise(data: bytes) -> None:
     """JSON nested deeper than the decoder goes is a bad event like any other."""
     assert 1 == len(read(data).bad)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"data":', "}"), ('{"events":[', "]}")])
+def test_no_depth_that_can_just_be_read_makes_it_raise(opening: str, closing: str) -> None:
+    """What the decoder still takes may be too deep to be written again; that, too, is a bad event."""
+    depths = range(400, 1_010)
+    assert [1] * len(depths) == [len(read(f"{opening * depth}1{closing * depth}".encode()).bad) for depth in depths]
 
 
 def test_wrapping_is_unpacked_to_a_bound() -> None:
@@ -228,7 +235,7 @@ def test_different_changes_have_different_ids(other: dict[str, Any]) -> None:
     ("member", "value", "reason"),
     [
         ("eventName", "ObjectCreated:Unheard", "is not one that this package handles"),
-        ("eventName", "ObjectModified:UpdateObjectMeta", "is not one that this package handles"),
+        ("eventName", "ObjectCreated:PutBucket", "is not one that this package handles"),
         ("eventName", "ObjectRemoved:PutObject", "is not one that this package handles"),
         ("eventName", None, "Expected `str`, got `null`"),
         ("eventTime", "yesterday", "Invalid RFC3339"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.core.limits import Limits
 from shared.core.model import Form, Kind, Lane, Task
-from shared.core.plan import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, plan
+from shared.core.plan import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, Refreshing, plan
 from shared.core.quota import Ledger, after_reset, minute_key, minute_of, minute_start, unit_of
 from tests import strategies
 from tests.strategies import NOW, make_task
@@ -215,14 +215,40 @@ def test_a_spent_quota_stops_its_own_form_only() -> None:
 
 @planning
 def test_nothing_is_prefetched_beside_its_refresh(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
-    """While a refresh of a URL is sent or waits, or is unfinished at the CDN, its prefetch steps back."""
-    unfinished = frozenset(task.url for task in tasks[::3])
-    refreshing = unfinished | {task.url for task in tasks if task.kind is Kind.REFRESH}
+    """While a refresh that covers a URL is sent or waits, or is unfinished at the CDN, its prefetch steps back."""
+    unfinished = [(task.form, task.url) for task in tasks[::3]]
+    refreshing = Refreshing([*unfinished, *((task.form, task.url) for task in tasks if task.kind is Kind.REFRESH)])
     made = plan(tasks, ledger, limits, NOW, unfinished)
     sent = {url for call in made.calls if call.kind is Kind.PREFETCH for url in urls(call)}
-    assert set() == sent & refreshing
-    waiting = [each for each in made.deferred if each.task.kind is Kind.PREFETCH and each.task.url in refreshing]
-    assert [] == [each for each in waiting if each.due != NOW + UNFINISHED_REFRESH_WAIT_SECONDS]
+    assert [] == [url for url in sent if refreshing.covers(url)]
+    held = [each for each in made.deferred if each.task.kind is Kind.PREFETCH and refreshing.covers(each.task.url)]
+    assert [] == [each for each in held if each.due != NOW + UNFINISHED_REFRESH_WAIT_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("form", "url", "covered"),
+    [
+        (Form.FILE, f"{HOST}/a/b.css", True),
+        (Form.FILE, f"{HOST}/a/b.css?v=1", False),
+        (Form.DIRECTORY, f"{HOST}/a/", True),
+        (Form.DIRECTORY, f"{HOST}/", True),
+        (Form.DIRECTORY, f"{HOST}/a/b", False),
+        (Form.IGNORE_PARAMS, f"{HOST}/a/b.css", True),
+        (Form.REGEX, f"{HOST}/a/.*", False),
+    ],
+)
+def test_a_refresh_covers_what_its_form_says(form: Form, url: str, *, covered: bool) -> None:
+    """A folder covers what lies below it, ignore-params all variants of a path, a file itself."""
+    assert covered is Refreshing([(form, url)]).covers(f"{HOST}/a/b.css")
+
+
+def test_small_domains_share_calls() -> None:
+    """A full call of one domain and one URL of each of ten others are two calls."""
+    own = [make_task(f"{HOST}/{number}.css") for number in range(1_000)]
+    others = [make_task(f"https://d{number}.example.com/a.css") for number in range(10)]
+    assert [1_000, 10] == sorted(
+        (len(urls(call)) for call in plan([*own, *others], Ledger(), FREE, NOW).calls), reverse=True
+    )
 
 
 @settings(max_examples=25)

@@ -10,6 +10,7 @@ from scripts.localcloud.web import Request
 from tests.flow.world import SITES, World
 
 PLENTY = Limits(urls_per_minute_per_domain=10_000)
+TWO_OWN = Options(domains=("static.example.com", "img.example.com"))
 TWO_DOMAINS = """
 sites:
   - bucket: content
@@ -216,6 +217,42 @@ def test_one_bad_url_costs_at_most_eleven_more_calls() -> None:
     assert len(world.refresh_calls()) <= 12
     assert len(world.spool("dead/")) == 1
     assert world.spool("waiting/") == []
+
+
+def test_a_foreign_domain_costs_one_call_however_many_urls() -> None:
+    """Once the API says that a domain is not the account's, its other URLs are given up without asking for each."""
+    world = World("sites:\n  - bucket: content\n    domains: [not-ours.example.org]\n")
+    world.deliver([world.put(f"{number}.html") for number in range(100)])
+    assert 1 == len(world.refresh_calls())
+    assert 100 == len(world.spool("dead/"))
+
+
+def test_a_batch_that_is_too_large_is_halved_and_nothing_is_given_up() -> None:
+    """An account whose calls take fewer URLs than documented gets smaller calls, and every URL is accepted."""
+    world = World(options=Options(limits=Limits(urls_per_refresh_call=30)))
+    world.deliver([world.put(f"{number}.html") for number in range(100)])
+    assert 100 == len(set(world.submitted_urls()))
+    assert [] == world.spool("dead/")
+
+
+def test_a_domain_without_permission_holds_back_only_itself() -> None:
+    """Where the role lacks permission for one of two domains, the other's URLs go and its own wait."""
+    world = World("sites:\n  - bucket: content\n    domains: [static.example.com, img.example.com]\n", TWO_OWN)
+    world.refuse("Forbidden.RAM", lambda request: b"img.example.com" in request.body)
+    world.deliver(world.put("a.html"))
+    assert ["https://static.example.com/a.html"] == world.submitted_urls()
+    assert {"accepted": 1, "deferred": 1} == world.results()
+    assert 1 == world.log.getvalue().count("an operator must act")
+
+
+def test_a_stray_object_in_the_spool_stops_nothing() -> None:
+    """A folder marker that a console left below the spool's prefixes is passed over."""
+    world = World()
+    for marker in ("waiting/", "submitted/", "lease/", "lease/drain/", "unlogged/", "waiting/notes.txt"):
+        world.cloud.oss.put(world.options.spool_bucket, "cdn-refresh/" + marker, b"")
+    assert world.deliver(world.put("a.html"))["accepted"] == 1
+    world.tick()
+    assert 1 == world.results()["accepted"]
 
 
 def test_the_quota_is_read_once_for_many_drains() -> None:
