@@ -6,6 +6,7 @@ python -m scripts.settings_table
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -21,12 +22,13 @@ def table() -> str:
     tree = ast.parse(Path(settings.__file__).read_text(encoding="utf-8"))
     body = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings").body
     told = {
-        field.target.id: after.value.value
-        for field, after in zip(body, body[1:], strict=False)
+        field.target.id: str(after.value.value)
+        for field, after in pairwise(body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(after, ast.Expr)
         and isinstance(after.value, ast.Constant)
+        and isinstance(after.value.value, str)
     }
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for field in msgspec.structs.fields(settings.Settings):

@@ -52,7 +52,7 @@ class CdnOnly:
             account_id="1",
             domains=[HOST],
             limits=quick,
-            rng=random.Random(1),  # noqa: S311 - a seed makes it repeatable
+            rng=random.Random(1),
             tokens={"STS.temp": "tok/en+="},
         )
         self.edge = Edge(self.clock, {HOST: Site(self._origin)}, default_domain=HOST)

@@ -61,7 +61,7 @@ class OnlyFunctions:
                 FunctionSpec("single", "index.handler", reserved_concurrency=1),
             ],
             runner=ProcessRunner(code),
-            rng=Random(1),  # noqa: S311 - a seed makes it repeatable
+            rng=Random(1),
             options=HostOptions(retry_delays_seconds=(0.01,)),
         )
 

@@ -62,7 +62,7 @@ class Account:
             account_id="1234567890",
             domains=domains or ("a.example.com",),
             limits=Limits(**limits),
-            rng=random.Random(seed),  # noqa: S311 - a seed makes it repeatable
+            rng=random.Random(seed),
             tokens=self.tokens,
         )
         self._nonces = itertools.count()

@@ -123,7 +123,7 @@ async def _hosted(
         service="refresh",
         functions=[spec, other] if other else [spec],
         runner=ProcessRunner(code, **runner),
-        rng=Random(1),  # noqa: S311 - a seed makes it repeatable
+        rng=Random(1),
         options=options or HostOptions(retry_delays_seconds=(0.01,)),
     )
     await host.start()

@@ -32,7 +32,7 @@ def _host(
         service="refresh",
         functions=[spec],
         runner=CallableRunner(clock, {spec.name: handler}, instances=instances),
-        rng=Random(1),  # noqa: S311 - a seed makes it repeatable
+        rng=Random(1),
         options=HostOptions(**options),
     )
 
@@ -232,7 +232,7 @@ def test_duplicates_and_reordering_come_from_the_seed() -> None:
             service="s",
             functions=[spec],
             runner=CallableRunner(clock, {"f": _collect(seen)}),
-            rng=Random(seed),  # noqa: S311 - a seed makes it repeatable
+            rng=Random(seed),
             options=HostOptions(duplicate_rate=0.3, delay_seconds=(0, 60)),
         )
         for number in range(50):
@@ -290,7 +290,7 @@ def test_an_initializer_runs_once_per_instance() -> None:
         service="s",
         functions=[spec],
         runner=CallableRunner(clock, {"f": handler}, {"f": lambda _context: log.append("init")}),
-        rng=Random(1),  # noqa: S311 - a seed makes it repeatable
+        rng=Random(1),
     )
     for event in (b"1", b"2", b"die", b"3"):
         host.invoke_async("f", event)
