@@ -22,7 +22,7 @@ class NotStarted(RuntimeError):
 
 @contextmanager
 def local_cloud(options: Sequence[str] = ()) -> Iterator[Mapping[str, str]]:
-    """Start `serve` with some options; yield what its ready file says; stop it."""
+    """Start `serve` with some options; yield what its ready file says, and its process id as `pid`; stop it."""
     with tempfile.TemporaryDirectory(prefix="local-cloud-") as folder:
         ready = Path(folder, "ready.json")
         command = [sys.executable, "-m", "scripts.localcloud", "serve", "--ready-file", str(ready), *options]
@@ -30,7 +30,7 @@ def local_cloud(options: Sequence[str] = ()) -> Iterator[Mapping[str, str]]:
             cloud = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             try:
                 _wait_until_ready(cloud, ready, log)
-                yield json.loads(ready.read_text(encoding="utf-8"))
+                yield {**json.loads(ready.read_text(encoding="utf-8")), "pid": str(cloud.pid)}
             finally:
                 _stop(cloud)
 

@@ -31,6 +31,10 @@ from scripts.localcloud.web import LOOPBACK_HOSTS, Request, Response, Service
 
 BOOKS_PATH = "/_local/books"
 """Not of the vendor: what the CDN has booked, at any of the ports, for demos and measurements."""
+MOMENTS_PATH = "/_local/moments"
+"""Not of the vendor: when which object changed and which URL was accepted, for proofs that nothing was lost."""
+SPOOL_PATH = "/_local/spool"
+"""Not of the vendor: the keys in the functions' spool, at once and without a signature, for proofs."""
 
 HOSTS = {
     "oss": re.compile(r"(?:[\w-]+\.)?oss-[\w-]+\.aliyuncs\.com"),
@@ -75,6 +79,12 @@ class LocalCloud:
         self.on_changed: list[Callable[[dict[str, Any]], None]] = []
         self.role = Credentials("STS.local-role", "local-role-secret", "local-role-token")
         self.requests: Counter[str] = Counter()
+        self._changed: dict[str, list[float]] = {}
+        self._told: dict[str, Callable[[], object]] = {
+            BOOKS_PATH: self.books,
+            MOMENTS_PATH: self.moments,
+            SPOOL_PATH: lambda: list(self.oss.keys(options.spool_bucket)),
+        }
         self._addresses: dict[str, str] = {}
         self._hosted: Hosted | None = None
         self.functions: FunctionHost | None = None
@@ -131,14 +141,17 @@ class LocalCloud:
 
     def answer(self, listener: str, request: Request) -> Response | Awaitable[Response]:
         """Answer a request that came in at one of the listeners."""
-        if request.path == BOOKS_PATH:
-            return Response(200, {"content-type": "application/json"}, json.dumps(self.books()).encode())
+        if tell := self._told.get(request.path):
+            return Response(200, {"content-type": "application/json"}, json.dumps(tell()).encode())
         service = self.route(listener, request)
         self.requests[service] += 1
         return self._services[service](request)
 
     def books(self) -> dict[str, Any]:
-        """Tell what clients have made of the CDN: calls by operation and code, units spent, URLs accepted."""
+        """Tell what clients have made of the CDN: calls by operation and code, units spent, URLs accepted.
+
+        And how the functions fared: invocations by outcome, and how many events are not at their end.
+        """
         calls: dict[str, Counter[str]] = {}
         for call in self.cdn.calls:
             calls.setdefault(call.operation, Counter())[call.code] += 1
@@ -148,7 +161,15 @@ class LocalCloud:
             "urls": sorted({row.path for row in self.cdn.submissions}),
             "requests": self.requests,
             "pending_invocations": self.functions.pending() if self.functions is not None else 0,
+            "invocations": self._invocations(),
         }
+
+    def moments(self) -> dict[str, dict[str, list[float]]]:
+        """Tell when each object of the bucket changed, by key, and when each URL was accepted, in epoch seconds."""
+        accepted: dict[str, list[float]] = {}
+        for row in self.cdn.submissions:
+            accepted.setdefault(row.path, []).append(row.accepted)
+        return {"changed": self._changed, "accepted": accepted}
 
     def route(self, listener: str, request: Request) -> str:
         """Tell which service a request is for."""
@@ -211,9 +232,22 @@ class LocalCloud:
             "edge": self.faults.wrap("edge", self.edge.handle, _refuse_to_serve),
         }
 
+    def _invocations(self) -> dict[str, int]:
+        """Count how attempts to run functions ended, by the outcome's name."""
+        ended = self.functions.invocations if self.functions is not None else ()
+        return Counter(each.outcome.value for each in ended)
+
     def _tell_of_change(self, payload: dict[str, Any]) -> None:
+        if self.options.keep_books:
+            self._book_change(payload)
         for told in self.on_changed:
             told(payload)
+
+    def _book_change(self, payload: dict[str, Any]) -> None:
+        for event in payload["events"]:
+            oss = event["oss"]
+            if oss["bucket"]["name"] == self.options.bucket:
+                self._changed.setdefault(oss["object"]["key"], []).append(self.clock.now())
 
     def _invoke(self, request: Request) -> Response | Awaitable[Response]:
         return self.functions.handle(request) if self.functions is not None else _no_functions()

@@ -87,6 +87,11 @@ def check_of(key: str) -> float:
     return int(key.partition("-")[0]) / 1000
 
 
+def call_of(key: str) -> str:
+    """The id of a submission's batch, which stays the same however often the submission is written again."""
+    return key.rpartition("-")[2]
+
+
 def size_of(key: str) -> tuple[float, int]:
     """When a submission was made (epoch seconds), and how many URLs of it are not finished."""
     _, created, urls, _ = key.split("-", 3)

@@ -41,12 +41,15 @@ def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
 def _after_durable(
     kit: Kit, run: Invocation, skipped: list[Skipped], buried: dict[str, BadEvent], *, drain_now: bool
 ) -> dict[str, object]:
-    """Do what may fail without losing anything: a failure is reported, and the timer goes on from the spool."""
+    """Log what causes no task, then drain. A drain may fail without losing anything: the timer goes on from the spool.
+
+    Raises `StoreError` where neither the log store nor the spool took the records: nothing else would tell of them.
+    """
+    now = kit.clock()
+    log_outcomes(
+        kit, [_skip(each, now) for each in skipped] + [_dead(each, bad, run, now) for each, bad in buried.items()]
+    )
     try:
-        now = kit.clock()
-        log_outcomes(
-            kit, [_skip(each, now) for each in skipped] + [_dead(each, bad, run, now) for each, bad in buried.items()]
-        )
         return drain(kit, run) if drain_now else {}
     except StoreError as error:
         kit.report.error("the spool failed after the event was noted; the timer will go on", reason=str(error))

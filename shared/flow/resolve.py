@@ -1,24 +1,27 @@
 """Intents that a crash or a lost answer left behind in; whether the CDN has their calls comes out.
 
 A call is taken as accepted when the task list has rows for its sample URLs that are not older than the
-intent and do not belong to an earlier submission of ours. Rows may appear late, so a young intent without rows
+intent and do not belong to another submission of ours. Rows may appear late, so a young intent without rows
 stays as it is, its tasks held back; an old one is given up and its tasks go again.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import msgspec
 
 from shared.core.cdntask import Accepted, CdnTask
 from shared.core.errors import CdnError
-from shared.core.model import Batch, Kind, Submission
+from shared.core.limits import TASK_LIST_CALLS_PER_SECOND
+from shared.core.model import Batch, Form, Kind, Submission, domain_of
 from shared.core.notes import Note, note
-from shared.core.spool import Intent, Survey
+from shared.core.spool import Intent, Survey, call_of
 from shared.flow.kit import Kit
 from shared.flow.round import Round
 
 ROWS_APPEAR_WITHIN_SECONDS = 15.0
-SAMPLE_URLS = 3
 
 
 class Resolved(msgspec.Struct):
@@ -55,18 +58,27 @@ def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Roun
     elif now - batch.created < ROWS_APPEAR_WITHIN_SECONDS:
         resolved.held |= ids
     else:
-        again = note(batch.tasks)
-        kit.spool.put(again)
-        resolved.notes.append(again)
+        _give_up(kit, survey, batch, state, resolved)
         state.intents.append(intent.key)
 
 
+def _give_up(kit: Kit, survey: Survey, batch: Batch, state: Round, resolved: Resolved) -> None:
+    """Let the tasks of a call that never arrived go again, but for those that went in parts of it since."""
+    gone = {task.id for each in _others(kit, survey, batch).values() for task in each.batch.tasks} | state.ended
+    left = [task for task in batch.tasks if task.id not in gone]
+    if left:
+        again = note(left)
+        kit.spool.put(again)
+        resolved.notes.append(again)
+
+
 def _finished(kit: Kit, survey: Survey, intent: Intent) -> Submission | None:
-    """The acceptance that was written down before a crash came between it and the clean-up."""
-    if intent.key not in survey.accepted:
-        return None
-    name = f"{intent.key}.accepted"
-    return kit.spool.submissions([name]).get(name)
+    """The acceptance that was written down before a crash came between it and the clean-up.
+
+    Following it may have moved it since, so it is known by its batch and not by its key.
+    """
+    names = [f"{key}.accepted" for key in survey.accepted if call_of(key) == call_of(intent.key)]
+    return next(iter(kit.spool.submissions(names).values()), None) if names else None
 
 
 def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch) -> Submission | None:
@@ -81,26 +93,36 @@ def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch) -> Submis
 
 def _look_up(kit: Kit, survey: Survey, batch: Batch) -> tuple[str, ...]:
     """The task ids under which the CDN has this call; empty where a sample URL has none."""
-    earlier = _earlier_ids(kit, survey, batch)
+    others = _others(kit, survey, batch)
     ids: dict[str, None] = {}
-    urls = batch.urls
-    for url in dict.fromkeys([urls[0], urls[len(urls) // 2], urls[-1]][:SAMPLE_URLS]):
+    for url in _samples(batch):
         page = kit.cdn.tasks(url=url, since=batch.created - 1, until=kit.clock() + 60)
-        own = [row for row in page.rows if _is_own(row, url, batch) and row.task_id not in earlier]
+        kit.sleep(1.0 / TASK_LIST_CALLS_PER_SECOND)
+        rows = Counter(row.task_id for row in page.rows if _can_be_own(row, url, batch))
+        # Calls of one second share an id, so of equal rows each of our other submissions of the URL takes one.
+        rows.subtract(task_id for each in others.values() if url in each.batch.urls for task_id in each.task_ids)
+        own = [task_id for task_id, count in rows.items() if count > 0]
         if not own:
             return ()
-        ids[own[0].task_id] = None
+        ids[own[0]] = None
     return tuple(ids)
 
 
-def _is_own(row: CdnTask, url: str, batch: Batch) -> bool:
+def _others(kit: Kit, survey: Survey, batch: Batch) -> dict[str, Submission]:
+    """Our other submissions that are followed."""
+    return kit.spool.submissions(f"{key}.accepted" for key in survey.accepted if call_of(key) != batch.id)
+
+
+def _samples(batch: Batch) -> Iterable[str]:
+    """URLs that together tell all ids of a call: each domain has its own, each directory and pattern too."""
+    urls = batch.urls
+    if batch.form in {Form.DIRECTORY, Form.REGEX}:
+        return urls
+    of_domains = {domain_of(url): url for url in reversed(urls)}
+    return dict.fromkeys([*of_domains.values(), urls[len(urls) // 2], urls[-1]])
+
+
+def _can_be_own(row: CdnTask, url: str, batch: Batch) -> bool:
     """Whether a row can be of this call. Rows have whole seconds, so the intent's second counts as not older."""
     prefetch = row.object_type in {"preload", "prefetch"}
     return row.url == url and row.created >= int(batch.created) and prefetch == (batch.kind is Kind.PREFETCH)
-
-
-def _earlier_ids(kit: Kit, survey: Survey, batch: Batch) -> set[str]:
-    """Ids of our own submissions of the same URLs, which must not be taken for this one."""
-    submissions = kit.spool.submissions(f"{key}.accepted" for key in survey.accepted)
-    urls = set(batch.urls)
-    return {task_id for each in submissions.values() if urls.intersection(each.batch.urls) for task_id in each.task_ids}

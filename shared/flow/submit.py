@@ -102,9 +102,11 @@ def _send(kit: Kit, run: Invocation, call: Call, tasks: Sequence[Task], state: R
         state.lost_answer(batch, error.code, error.message, kit.clock())
         raise
     except CdnError as error:
-        state.intents.append(key)
         if isinstance(error, Rejected) or (concerns_domain(error) and len(by_domain(tasks)) > 1):
+            # Nothing was carried out. It goes before its parts do, or a crash would leave two traces of one task.
+            kit.spool.clean(intents=[key])
             return error
+        state.intents.append(key)
         raise
     now = kit.clock()
     kit.spool.accept(key, Submission(batch.followed, accepted.task_ids, accepted.request_id, now))

@@ -1,0 +1,149 @@
+"""Something given up in; how a person, or another program, is shown it out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scripts.operators.faults import plain
+from shared.core.model import Task
+from shared.core.spool import Bad
+
+ID_SHOWN = 12
+"""Digits of an id in a table: enough to name it, and it leaves room for the URL at 80 columns."""
+UNCUT_COLUMNS = 10_000
+HEX_BYTES_A_LINE = 16
+
+
+def iso(moment: float) -> str:
+    """Write a time (epoch seconds) as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def console() -> Console:
+    """Give stdout as a terminal of its width; what goes to a file or a pipe is not cut into lines."""
+    width = None if sys.stdout.isatty() else UNCUT_COLUMNS
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def facts(bad: Bad) -> dict[str, Any]:
+    """Give what a list says of it, for programs."""
+    task = bad.task
+    return {
+        "id": bad.id,
+        "day": bad.day,
+        "at": iso(bad.at),
+        "kind": "task" if task else "event",
+        "url": task.url if task else None,
+        "reason": bad.reason,
+        "attempts": task.attempt if task else None,
+        "failures": task.failures if task else None,
+        "request_id": bad.request_id,
+    }
+
+
+def everything(bad: Bad) -> dict[str, Any]:
+    """Give all that is known of it, for programs; an event's bytes in Base64."""
+    if bad.task is None:
+        return {**facts(bad), "event_base64": bad.event}
+    task = bad.task
+    steps = [
+        {"at": iso(step.at), "result": step.result.value, "code": step.code, "message": step.message}
+        | {"request_id": step.request_id}
+        for step in task.history
+    ]
+    cause = {"event_id": task.cause.event_id, "event_name": task.cause.event_name, "time": iso(task.cause.time)}
+    cause |= {"bucket": task.cause.bucket, "key": task.cause.key, "etag": task.cause.etag}
+    more = {"action": task.kind.value, "form": task.form.value, "lane": task.lane.name.lower(), "site": task.site}
+    return {**facts(bad), **more, "cause": cause, "history": steps}
+
+
+def table(found: Iterable[Bad]) -> None:
+    """Print a list as a table, a line or more each."""
+    columns = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    columns.add_column("ID", no_wrap=True)
+    columns.add_column("DAY", no_wrap=True)
+    columns.add_column("KIND", no_wrap=True)
+    columns.add_column("TRIES", no_wrap=True, justify="right")
+    columns.add_column("WHAT AND WHY", overflow="fold")
+    for bad in found:
+        task = bad.task
+        what = [task.url, bad.reason] if task else [bad.reason]
+        tries = str(task.attempt) if task else ""
+        columns.add_row(bad.id[:ID_SHOWN], bad.day, "task" if task else "event", tries, _lines(what))
+    console().print(columns)
+
+
+def whole(bad: Bad) -> None:
+    """Print everything about one."""
+    out = console()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in _fields(bad):
+        grid.add_row(name, plain(value))
+    out.print(grid)
+    if bad.task is None:
+        out.print(Text("\nevent", style="bold"))
+        for line in event_lines(base64.b64decode(bad.event)):
+            out.print(line, soft_wrap=True)
+    elif bad.task.history:
+        out.print(Text("\nhistory", style="bold"))
+        out.print(_history(bad.task))
+
+
+def _fields(bad: Bad) -> Iterator[tuple[str, str]]:
+    yield "id", bad.id
+    yield "given up", iso(bad.at)
+    yield "reason", bad.reason
+    yield "request id", bad.request_id or "-"
+    if bad.task is None:
+        return
+    task, cause = bad.task, bad.task.cause
+    yield "url", task.url
+    yield "task", f"{task.kind.value} of a {task.form.value}, lane {task.lane.name.lower()}, site {task.site}"
+    yield "tries", f"{task.attempt} in vain, {task.failures} of them accepted and failed at the CDN"
+    yield "cause", f"{cause.event_name} at {iso(cause.time)}"
+    yield "object", f"{cause.bucket}/{cause.key}"
+    yield "etag", cause.etag or "-"
+    yield "event id", cause.event_id
+
+
+def _history(task: Task) -> Table:
+    columns = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    columns.add_column("TIME", no_wrap=True)
+    columns.add_column("RESULT", no_wrap=True)
+    columns.add_column("CODE, MESSAGE AND REQUEST ID", overflow="fold")
+    for step in task.history:
+        said = ": ".join(filter(None, (step.code, step.message)))
+        columns.add_row(iso(step.at), step.result.value, _lines([said, step.request_id]))
+    return columns
+
+
+def _lines(texts: Iterable[str]) -> Text:
+    """Put texts under one another, the later ones dim."""
+    first, *rest = [plain(text) for text in texts if text] or ["-"]
+    return Text.assemble(first, *((f"\n{line}", "dim") for line in rest))
+
+
+def event_lines(event: bytes) -> list[str]:
+    """Write an event's bytes for a terminal: JSON with indents, anything else in hex beside its letters."""
+    try:
+        text = json.dumps(json.loads(event), indent=2, ensure_ascii=False)
+    except ValueError:
+        return [_hex_line(event, start) for start in range(0, len(event), HEX_BYTES_A_LINE)]
+    return [plain(line) for line in text.splitlines()]
+
+
+def _hex_line(event: bytes, start: int) -> str:
+    part = event[start : start + HEX_BYTES_A_LINE]
+    letters = "".join(chr(each) if 0x20 <= each < 0x7F else "." for each in part)  # noqa: PLR2004 - printable ASCII
+    return f"{start:06x}  {part.hex(' '):<{3 * HEX_BYTES_A_LINE - 1}}  {letters}"

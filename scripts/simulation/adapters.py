@@ -1,0 +1,184 @@
+"""Bucket, outcome log and CDN API without HTTP in between: what a function asks for is done to the state itself.
+
+They have the surface of the adapters in `shared.cloud`, and fail as those do. HTTP, signatures and the vendor's
+clients cost nine tenths of the time; the command's `--wire` runs with them, so that these three are themselves checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+import httpx
+
+from scripts.localcloud.cdn import CallRecord, CdnApi
+from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.clock import Clock
+from scripts.localcloud.oss_state import Bucket, StoredObject
+from scripts.localcloud.sls import LogStore
+from scripts.simulation.outside import SLOW_SECONDS, Outside
+from shared.cloud.bucket import KEYS_PER_LISTING, Entry, Listing
+from shared.cloud.cdn import Cdn
+from shared.cloud.credentials import KeyRing
+from shared.cloud.outcomes import fields
+from shared.core.errors import LogStoreDown, StoreError, Unreachable, error_class
+from shared.core.model import Outcome
+
+T = TypeVar("T")
+RETRIED_SHARE = 0.5
+"""How often the client's own second try follows a lost reply, so that a write happens twice."""
+
+
+class StateBucket:
+    """A prefix of a bucket of the local OSS. Times are in whole seconds, as OSS tells them."""
+
+    def __init__(self, outside: Outside, state: Bucket, prefix: str, clock: Clock, rng: Random) -> None:
+        self.name, self.prefix = state.name, prefix
+        self._outside, self._state, self._clock, self._rng = outside, state, clock, rng
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object, in place of what was there."""
+        self._call("put", key, lambda: self._write(key, data))
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object where none is; False where one is already."""
+        return self._call("put_new", key, lambda: self._state.get(self.prefix + key) is None and self._write(key, data))
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object, None where there is none."""
+        return self._call("get", key, lambda: self._read(key))
+
+    def get_many(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        """Read several objects; those that are gone are absent from the answer."""
+        bodies = {key: self.get(key) for key in keys}
+        return {key: body for key, body in bodies.items() if body is not None}
+
+    def list(self, prefix: str = "", after: str = "") -> Listing:
+        """List up to 1,000 objects whose key begins with `prefix` and follows `after`."""
+        return self._call("list", prefix, lambda: self._page(prefix, after))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that are gone already do not matter."""
+        wanted = [self.prefix + key for key in keys]
+        if wanted:
+            self._call("delete", wanted[0], lambda: [self._state.remove(key) for key in wanted])
+
+    def _write(self, key: str, data: bytes) -> bool:
+        full = self.prefix + key
+        self._state.put(StoredObject(full, data, "", self._clock.now(), 0))
+        return True
+
+    def _read(self, key: str) -> bytes | None:
+        found = self._state.get(self.prefix + key)
+        return found.data if found else None
+
+    def _page(self, prefix: str, after: str) -> Listing:
+        start = self.prefix + after if after else ""
+        page = self._state.page(prefix=self.prefix + prefix, delimiter="", after=start, limit=KEYS_PER_LISTING)
+        cut = len(self.prefix)
+        entries = tuple(Entry(each.key[cut:], float(int(each.modified))) for each in page.objects)
+        return Listing(entries, float(int(self._clock.now())), page.next_marker is not None)
+
+    def _call(self, verb: str, key: str, action: Callable[[], T]) -> T:
+        def effect(kind: str) -> T:
+            fault = kind.rpartition(".")[2]
+            if fault in {"server_error", "refused"}:
+                code = "InternalError" if fault == "server_error" else "Unreachable"
+                raise StoreError(f"{verb} {key}", code, "a fault of the simulation")
+            done = action()
+            if fault == "slow":
+                self._outside.sleep(SLOW_SECONDS)
+            if fault == "lost":
+                if self._rng.random() >= RETRIED_SHARE:
+                    raise StoreError(f"{verb} {key}", "Unreachable", "a fault of the simulation")
+                return action()
+            return done
+
+        return self._outside.call("oss", f"{verb} {key}", effect)
+
+
+class StateLog:
+    """One logstore of the local log service; `down` tells whether it takes records now."""
+
+    def __init__(
+        self, outside: Outside, store: LogStore, project: str, logstore: str, down: Callable[[], bool]
+    ) -> None:
+        self._outside, self._store, self._down = outside, store, down
+        self._project, self._logstore = project, logstore
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write records, or raise `LogStoreDown`."""
+
+        def effect(kind: str) -> None:
+            fault = kind.rpartition(".")[2]
+            if self._down() or fault in {"throttle", "server_error", "refused"}:
+                raise LogStoreDown("ServerBusy", "a fault of the simulation")
+            for each in outcomes:
+                self._store.write(self._project, self._logstore, "outcome", dict(fields(each)))
+            if fault == "lost":
+                raise LogStoreDown("Unreachable", "a fault of the simulation")
+
+        self._outside.call("sls", "write", effect)
+
+
+class StateCdn(Cdn):
+    """The CDN's client without HTTP: each call is carried out by the API itself, and its fields are read as ever."""
+
+    def __init__(self, outside: Outside, api: CdnApi, clock: Clock, rng: Random) -> None:
+        super().__init__("http://cdn.aliyuncs.com", KeyRing(), transport=_NOWHERE)
+        self._outside, self._api, self._clock, self._rng = outside, api, clock, rng
+
+    def _call(
+        self, action: str, *, query: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Make one call; its reply as plain data, or a `CdnError`."""
+        return self._outside.call(
+            "cdn", action, lambda kind: self._carried_out(kind, action, {**(query or form or {})})
+        )
+
+    def _carried_out(self, kind: str, action: str, params: dict[str, str]) -> dict[str, Any]:
+        fault = kind.rpartition(".")[2]
+        if fault in REFUSALS:
+            raise _refused(REFUSALS[fault])
+        if fault == "refused":
+            raise Unreachable("ReadError", f"{action} got no reply")
+        if fault == "internal" and self._rng.random() < RETRIED_SHARE:
+            raise Unreachable("InternalError", "It failed.")
+        document = self._answer(action, params)
+        if fault == "slow":
+            self._outside.sleep(10.0)
+        if fault in {"internal", "lost", "slow"}:
+            raise Unreachable("ReadTimeout", f"{action} got no reply")
+        return document
+
+    def _answer(self, action: str, params: dict[str, str]) -> dict[str, Any]:
+        """Do what `CdnApi.handle` does once it knows who calls."""
+        api = self._api
+        record = CallRecord(self._clock.now(), action, "the functions", f"{self._rng.getrandbits(64):016X}")
+        api.calls.append(record)
+        calls_per_second, operation = api._operations[action]  # noqa: SLF001 - the API without its gateway
+        try:
+            api._meter.count_call(action, calls_per_second, record.time)  # noqa: SLF001 - the same
+            return {**operation(params, record), "RequestId": record.request_id}
+        except RefusedError as refused:
+            record.code = refused.code
+            raise _refused(refused) from refused
+
+
+REFUSALS = {
+    "throttle": RefusedError("Throttling.User"),
+    "minute": RefusedError("QuotaPerMinuteExceeded.Refresh", what="refresh"),
+    "server_error": RefusedError("ServiceUnavailable"),
+}
+
+
+def _refused(refused: RefusedError) -> Exception:
+    return error_class(refused.code, refused.status)(refused.code, refused.message)
+
+
+def _no_way(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nothing goes over HTTP here", request=request)
+
+
+_NOWHERE = httpx.MockTransport(_no_way)

@@ -1,0 +1,128 @@
+"""A few small scenarios go in; each is run once for every call that leaves a function, and ended at exactly that call.
+
+Enumerated, not sampled: before the request, and after it took effect but before its reply. Fresh instances, the
+platform's retries and the timer then have to bring everything to rest, and the oracle judges the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from scripts.localcloud.cdn_limits import Limits
+from scripts.simulation.faults import KillAt
+from scripts.simulation.instances import Changes
+from scripts.simulation.oracle import judge
+from scripts.simulation.scenario import FOREIGN, RESET, STATIC, Action, Scenario
+from scripts.simulation.sites import BOTH, PREFETCH, Rule
+from scripts.simulation.verdict import Broken
+from scripts.simulation.world import World
+
+NEVER = -1
+START = RESET - 40_000.0
+SITE = Rule("main", "www/", "/www/", (STATIC,))
+TWICE = Rule("main", "www/", "/www/", (STATIC, FOREIGN))
+FOLLOWED = Rule("main", "www/", "/www/", (STATIC,), created=BOTH)
+WARMED = Rule("main", "www/", "/www/", (STATIC,), created=PREFETCH)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scenario, and what is prepared in its world before it runs."""
+
+    name: str
+    scenario: Scenario
+    prepare: Callable[[World], None] = field(default=lambda _world: None)
+
+
+@dataclass(frozen=True)
+class Crash:
+    """One run that was ended at one call, and what the oracle says of it."""
+
+    case: str
+    index: int
+    when: str
+    call: str
+    broken: list[Broken]
+
+
+def crashes(case: Case, changes: Changes | None = None) -> Iterator[Crash]:
+    """Run a case once for each of its calls and both ways to die there."""
+    for index, call in enumerate(calls(case, changes)):
+        for when in ("before", "after"):
+            if when == "after" and call.startswith("sleep"):
+                continue
+            yield Crash(case.name, index, when, call, _run(case, KillAt(index, when), changes))
+
+
+def calls(case: Case, changes: Changes | None = None) -> list[str]:
+    """List the calls that leave the functions while a case runs undisturbed."""
+    chances = KillAt(NEVER, "before")
+    broken = _run(case, chances, changes)
+    if broken:
+        raise AssertionError(f"{case.name} breaks a rule undisturbed: {broken[0]}")
+    return chances.calls
+
+
+def _run(case: Case, chances: KillAt, changes: Changes | None) -> list[Broken]:
+    world = World(case.scenario, chances=chances, changes=changes)
+    case.prepare(world)
+    return judge(world.run())
+
+
+def _scenario(rule: Rule, actions: list[Action], limits: Limits | None = None, **others: object) -> Scenario:
+    times = [action.time for action in actions]
+    scenario = Scenario(
+        seed=7,
+        start=min(times) - 1,
+        stop=max(times) + 1,
+        rules=(rule,),
+        limits=limits or _limits(),
+        environment={"URLS_PER_MINUTE_PER_DOMAIN": "1000", "RESERVE_PERCENT": "0", "LINGER_SECONDS": "0.5"},
+        actions=tuple(actions),
+        rates={},
+        instances=3,
+        timers=True,
+    )
+    return replace(scenario, **others)  # type: ignore[arg-type]
+
+
+def _limits(**changed: object) -> Limits:
+    """Let tasks end soon, so that a run has few rounds of the timer."""
+    return replace(Limits(refresh_duration_seconds=(50.0, 55.0), prefetch_duration_seconds=(50.0, 55.0)), **changed)  # type: ignore[arg-type]
+
+
+def _puts(count: int, first: float = START + 1, gap: float = 0.05) -> list[Action]:
+    return [Action(first + number * gap, "put", f"www/{number}.html") for number in range(count)]
+
+
+def _lose_reply(operation: str) -> Callable[[World], None]:
+    """Lose the reply of the first call of an operation: an intent stays behind."""
+
+    def prepare(world: World) -> None:
+        world.lose_first(operation)
+
+    return prepare
+
+
+def _fail_first_task(world: World) -> None:
+    """Let the first task that ends have failed."""
+    left = ["Internal Error"]
+    world.cloud.cdn.fail = lambda _url: left.pop() if left else None
+
+
+DAY = _limits(url_refreshes_per_day=2)
+CASES = (
+    Case("a single event", _scenario(SITE, _puts(1))),
+    Case("a removal", _scenario(SITE, [*_puts(1), Action(START + 3, "remove", "www/0.html")])),
+    Case("a burst with a domain that is rejected", _scenario(TWICE, _puts(3))),
+    Case("the day's quota spent", _scenario(SITE, _puts(3, RESET - 299), DAY)),
+    Case("the log service down", _scenario(SITE, _puts(2, gap=2.0), outages=((START, START + 2.5),))),
+    Case("a lost reply", _scenario(SITE, _puts(2, gap=2.0)), _lose_reply("RefreshObjectCaches")),
+    Case(
+        "a hot key", _scenario(SITE, [Action(START + 1 + number * 0.05, "put", "www/hot.html") for number in range(3)])
+    ),
+    Case("done, and a prefetch follows", _scenario(FOLLOWED, _puts(1))),
+    Case("a prefetch whose reply is lost", _scenario(WARMED, _puts(1)), _lose_reply("PushObjectCache")),
+    Case("a task that failed beside one that did not", _scenario(SITE, _puts(2)), _fail_first_task),
+)

@@ -1,0 +1,86 @@
+"""A book goes in; the same, sorted for judging, comes out: what became of each write and its events."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.localcloud.cdn import Row
+from scripts.simulation.book import Book, Write
+from scripts.simulation.runner import Delivery
+from scripts.simulation.sites import REFRESH, Want, wants
+
+COMPLETE, FAILED = "Complete", "Failed"
+
+
+@dataclass
+class Fate:
+    """One write: what it asks for, and every attempt to tell the functions of it."""
+
+    write: Write
+    wants: list[Want]
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> float | None:
+        """When a function first said that it had taken this, or None: then the platform gave it up."""
+        return min((each.ended for each in self.deliveries if each.outcome == "ok"), default=None)
+
+
+class Facts:
+    """A run, ready to be judged."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.fates = _fates(book)
+        self.rows: dict[str, list[Row]] = _by_path(book.rows)
+        self.dead = _dead(book)
+        self.first_write = min((write.time for write in book.writes), default=book.scenario.start)
+        self.by_url: dict[tuple[str, str], list[Fate]] = defaultdict(list)
+        for fate in self.fates:
+            for want in fate.wants:
+                self.by_url[want.kind, want.url].append(fate)
+
+    def covering(self, want: Want, since: float) -> list[Row]:
+        """List the submissions of what is wanted that were accepted at `since` or later."""
+        return [row for row in self.rows.get(want.url, []) if row.form == want.form and row.accepted >= since]
+
+    def is_followed(self, url: str) -> bool:
+        """Tell whether some write asks for a prefetch of a URL after its refresh."""
+        return any(want.follow and want.url == url for fate in self.by_url[REFRESH, url] for want in fate.wants)
+
+    def buried(self, url: str, since: float) -> bool:
+        """Tell whether a URL was given up, with a reason, at `since` or later."""
+        return any(each["at"] >= since and each["reason"] for each in self.dead.get(url, []))
+
+    def incidents(self, *prefixes: str, begin: float = 0.0, end: float = float("inf")) -> int:
+        """Count the faults of some kinds within some time."""
+        return sum(1 for each in self.book.incidents if each.kind.startswith(prefixes) and begin <= each.time <= end)
+
+
+def _fates(book: Book) -> list[Fate]:
+    by_event: dict[str, list[Delivery]] = defaultdict(list)
+    for delivery in book.deliveries:
+        for event in json.loads(delivery.event).get("events", ()):
+            if event.get("eventSource") == "acs:oss":
+                by_event[event["responseElements"]["requestId"]].append(delivery)
+    rules = book.scenario.rules
+    return [Fate(write, wants(rules, write.key, write.action), by_event[write.event]) for write in book.writes]
+
+
+def _by_path(rows: Any) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.path].append(row)
+    return found
+
+
+def _dead(book: Book) -> dict[str, list[Any]]:
+    """Sort what was given up by URL."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for key, value in book.spool.items():
+        if key.startswith("dead/") and value.get("task"):
+            found[value["task"]["url"]].append(value)
+    return found

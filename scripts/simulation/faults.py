@@ -1,0 +1,141 @@
+"""Rates and a seed go in; what befalls each call that leaves a function comes out, and a book of what did.
+
+cdn.throttle, cdn.minute   refused in the API's words: too many calls, too many URLs in this minute
+cdn.server_error           ServiceUnavailable, nothing was carried out
+cdn.internal               InternalError, after or before it was carried out
+cdn.refused, cdn.lost      the connection ends before it took effect, or after
+cdn.slow                   it takes effect, and the reply takes longer than a client waits
+oss.server_error, oss.refused, oss.lost, oss.slow     the same of the spool
+sls.down                   the log service refuses for minutes at a time
+sls.lost                   records were taken, the reply never came
+kill.before, kill.after    the process ends before a request, or after it took effect and before the reply
+events.duplicate, events.delay      events come twice, or late and out of order
+cdn.task_failed            a task was accepted and fails
+cdn.rows_late              rows of the task list appear some seconds after their acceptance
+lease.dead                 the lease is held by somebody who is no more
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+WEIGHTS: dict[str, float] = {
+    "cdn.throttle": 1.0,
+    "cdn.minute": 0.4,
+    "cdn.server_error": 0.6,
+    "cdn.internal": 0.5,
+    "cdn.refused": 0.6,
+    "cdn.lost": 1.0,
+    "cdn.slow": 0.3,
+    "oss.server_error": 0.15,
+    "oss.refused": 0.1,
+    "oss.lost": 0.2,
+    "oss.slow": 0.1,
+    "sls.down": 4.0,
+    "sls.lost": 0.4,
+    "kill.before": 0.08,
+    "kill.after": 0.12,
+    "events.duplicate": 3.0,
+    "events.delay": 6.0,
+    "cdn.task_failed": 1.0,
+    "cdn.rows_late": 6.0,
+    "lease.dead": 2.0,
+}
+"""How often each kind happens at a rate of 1: per call, event or task; the last two and sls.down per run."""
+
+KINDS = tuple(WEIGHTS)
+PER_CALL = ("throttle", "minute", "server_error", "internal", "refused", "lost", "slow")
+SLEEP = "sleep"
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One fault that happened."""
+
+    time: float
+    kind: str
+    operation: str
+    request_id: str
+
+
+class Chances(Protocol):
+    """Decides what befalls a call."""
+
+    def befalls(self, service: str, operation: str) -> str:
+        """Name the fault of one call, as in the list above, or nothing."""
+        ...
+
+
+def rates_of(rate: float, only: str = "") -> dict[str, float]:
+    """Give each kind its probability; with `only`, the other kinds have none (`kill` stands for both of its kinds)."""
+    wanted = [kind for kind in KINDS if not only or kind == only or kind.startswith(only + ".")]
+    if not wanted:
+        raise ValueError(f"{only} is no kind of fault: it is one of {', '.join(KINDS)}.")
+    return {kind: min(0.9, WEIGHTS[kind] * rate) for kind in wanted}
+
+
+class SeededFaults:
+    """Rolls the dice for each call until it is stopped."""
+
+    def __init__(self, rng: Random, rates: Mapping[str, float]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.stopped = False
+        self._rng = rng
+        self._by_service: dict[str, list[tuple[str, float]]] = {}
+        kills = [(kind, rates[kind]) for kind in ("kill.before", "kill.after") if rates.get(kind)]
+        for service in ("oss", "cdn", "sls"):
+            own = [(f"{service}.{name}", rates.get(f"{service}.{name}", 0.0)) for name in PER_CALL]
+            self._by_service[service] = kills + [(kind, each) for kind, each in own if each]
+        self._by_service[SLEEP] = kills[:1]
+
+    def befalls(self, service: str, operation: str) -> str:  # noqa: ARG002 - scripted faults need the operation
+        """Name the fault of one call, or nothing."""
+        rates = self._by_service.get(service)
+        if self.stopped or not rates:
+            return ""
+        roll = self._rng.random()
+        for kind, rate in rates:
+            if roll < rate:
+                self.counts[kind] += 1
+                return kind
+            roll -= rate
+        return ""
+
+
+class KillAt:
+    """Ends the process at its n-th call, before it or after it took effect; nothing else goes wrong."""
+
+    def __init__(self, index: int, when: str) -> None:
+        self.counts: Counter[str] = Counter()
+        self.calls: list[str] = []
+        self.stopped = False
+        self._index = index
+        self._kind = f"kill.{when}"
+
+    def befalls(self, service: str, operation: str) -> str:
+        """Count one call; name the kill if it is the one."""
+        self.calls.append(f"{service} {operation}")
+        if self.stopped or len(self.calls) - 1 != self._index:
+            return ""
+        self.counts[self._kind] += 1
+        return self._kind
+
+
+class LosesFirst:
+    """Loses the reply to the first call of one operation of the CDN API; all else is left to `chances`."""
+
+    def __init__(self, chances: Chances, operation: str) -> None:
+        self._chances, self._operation = chances, operation
+        self._lost = False
+
+    def befalls(self, service: str, operation: str) -> str:
+        """Name the fault of one call, or nothing."""
+        kind = self._chances.befalls(service, operation)
+        if not kind and not self._lost and operation == self._operation:
+            self._lost = True
+            return "cdn.lost"
+        return kind

@@ -1,0 +1,142 @@
+"""Settings and the way outside go in; a function instance comes out, with memory of its own, as a cold start makes it.
+
+`Changes` says what is to be different from the product: the deliberately broken variants use it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from scripts.localcloud.cloud import LocalCloud
+from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
+from scripts.localcloud.web import Request
+from scripts.simulation.adapters import StateBucket, StateCdn, StateLog
+from scripts.simulation.outside import Outside
+from scripts.simulation.scheduler import Hub, PausingClock
+from shared import flow, logs, wiring
+from shared.cloud.credentials import KeyRing
+from shared.cloud.spool import Spool
+from shared.core.sitefile import read_sites
+from shared.core.sites import Site
+from shared.flow.kit import Kit
+from shared.settings import Settings
+
+STEPS: Mapping[str, wiring.Step] = {
+    "object_created": flow.receive,
+    "object_removed": flow.receive,
+    "retry_failed": flow.retry,
+    "task_finished": flow.finished,
+}
+"""What the entry points in `functions/` run, by file."""
+
+
+class SilentReport:
+    """Takes what functions print, and drops it."""
+
+    def info(self, event: str, **details: object) -> None:
+        """Drop it."""
+
+    warning = error = info
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is replaced in every instance. By default nothing: this is then the product itself."""
+
+    spool: Callable[..., Spool] = Spool
+    kit: Callable[[Kit], Kit] = lambda kit: kit
+    step: Callable[[wiring.Step], wiring.Step] = lambda step: step
+
+
+@dataclass
+class Instance:
+    """A function instance, and its way outside."""
+
+    parts: wiring.Instance
+    outside: Outside
+
+
+@dataclass
+class Maker:
+    """Makes instances that use one local cloud. With `wire` they use the vendor's clients down to the last byte."""
+
+    cloud: LocalCloud
+    hub: Hub
+    settings: Settings
+    site_file: str
+    rng: Random
+    outside: Callable[[], Outside]
+    log_is_down: Callable[[], bool]
+    wire: bool = False
+    changes: Changes = field(default_factory=Changes)
+
+    def make(self) -> Instance:
+        """Make one more instance."""
+        outside = self.outside()
+        parts = self._on_the_wire(outside) if self.wire else self._on_the_state(outside)
+        kit = self.changes.kit(parts.kit)
+        return Instance(wiring.Instance(kit, parts.keys, parts.spool, parts.settings), outside)
+
+    def steps(self) -> dict[str, wiring.Step]:
+        """Give the step of each function, by the file of its entry point."""
+        return {name: self.changes.step(step) for name, step in STEPS.items()}
+
+    def _on_the_state(self, outside: Outside) -> wiring.Instance:
+        keys = KeyRing()
+        options, settings = self.cloud.options, self.settings
+        state = self.cloud.oss._core.bucket(options.spool_bucket)  # noqa: SLF001 - the bucket itself, without HTTP
+        bucket: Any = StateBucket(outside, state, settings.spool_prefix, self.hub.clock, self.rng)
+        spool = self.changes.spool(bucket, settings.lease_seconds)
+        kit = Kit(
+            sites=_sites(self.site_file),
+            limits=settings.limits,
+            spool=spool,
+            cdn=StateCdn(outside, self.cloud.cdn, self.hub.clock, self.rng),
+            outcomes=StateLog(outside, self.cloud.sls, options.log_project, options.logstore, self.log_is_down),
+            report=SilentReport(),
+            clock=self.hub.clock.now,
+            sleep=outside.sleep,
+            chance=self.rng.random,
+            linger_seconds=settings.linger_seconds,
+        )
+        return wiring.Instance(kit, keys, spool, settings)
+
+    def _on_the_wire(self, outside: Outside) -> wiring.Instance:
+        clock = PausingClock(self.hub)
+        cloud = self.cloud
+        return wiring.build(
+            self.settings,
+            _sites(self.site_file),
+            cdn_transport=HttpxTransport(outside.wrapped("cdn", cloud.cdn.handle, _action), clock),
+            oss_adapter=RequestsAdapter(outside.wrapped("oss", cloud.oss.handle, _method), clock),
+            log_adapter=RequestsAdapter(outside.wrapped("sls", self._log_handle, _method), clock),
+            clock=self.hub.clock.now,
+            sleep=outside.sleep,
+            chance=self.rng.random,
+            report=logs.logger("ERROR", io.StringIO()),
+            readers=1,
+        )
+
+    def _log_handle(self, request: Request) -> Any:
+        """Answer as the log service, which may be down."""
+        if self.log_is_down():
+            return self.cloud.sls.fault_response("busy", request)
+        return self.cloud.sls.handle(request)
+
+
+@functools.lru_cache(maxsize=64)
+def _sites(text: str) -> tuple[Site, ...]:
+    return read_sites(text, "the simulation's sites")
+
+
+def _action(request: Request) -> str:
+    return request.header("x-acs-action")
+
+
+def _method(request: Request) -> str:
+    return f"{request.method} {request.path}?{request.query}"

@@ -1,0 +1,128 @@
+"""Books that were judged go in; the figures of all seeds, and how to replay each that broke a rule, come out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.simulation.book import Book
+from scripts.simulation.facts import Facts
+from scripts.simulation.oracle import judge
+from scripts.simulation.scenario import draw
+from scripts.simulation.spending import units_floor
+from scripts.simulation.verdict import Broken
+from scripts.simulation.world import World
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which runs to make."""
+
+    changes: int
+    rate: float
+    only: str = ""
+    wire: bool = False
+
+    def replay(self, seed: int) -> str:
+        """Write the command that runs one seed again."""
+        options = f"--seeds 1 --seed {seed} --changes {self.changes} --faults {self.rate:g}"
+        only = f" --only {self.only}" if self.only else ""
+        wire = " --wire" if self.wire else ""
+        return f"./scripts/simulate {options}{only}{wire} --json"
+
+
+@dataclass
+class Tally:
+    """What some seeds came to."""
+
+    seeds: int = 0
+    changes: int = 0
+    events: int = 0
+    given_up: int = 0
+    """Events the platform gave up after its retries: nothing is promised for them."""
+    invocations: int = 0
+    calls: int = 0
+    units_spent: int = 0
+    units_floor: int = 0
+    repeated_records: int = 0
+    virtual_seconds: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    broken: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Take in the figures of other seeds."""
+        for name, value in vars(other).items():
+            own = getattr(self, name)
+            if isinstance(own, Counter):
+                own.update(value)
+            else:
+                setattr(self, name, own + value)
+
+
+def run_seed(seed: int, order: Order) -> Tally:
+    """Run one seed and judge it."""
+    world = World(draw(seed, order.changes, order.rate, order.only), wire=order.wire)
+    book = world.run()
+    tally = count(book)
+    tally.faults.update(world.faults.counts)
+    tally.broken = [_told(seed, broken, order) for broken in judge(book)]
+    return tally
+
+
+def count(book: Book) -> Tally:
+    """Count what happened in a run."""
+    facts = Facts(book)
+    delivered = [fate for fate in facts.fates if fate.deliveries]
+    records = [tuple(sorted((*record.items(),))) for record in book.records]
+    tally = Tally(
+        seeds=1,
+        changes=len(book.writes),
+        events=len(delivered),
+        given_up=sum(fate.acknowledged is None for fate in facts.fates),
+        invocations=len(book.deliveries),
+        calls=len(book.calls),
+        units_spent=len(book.rows),
+        units_floor=units_floor(facts),
+        repeated_records=len(records) - len(set(records)),
+        virtual_seconds=book.ended - book.scenario.start,
+    )
+    copies = sum(len({each.request_id for each in fate.deliveries}) - 1 for fate in delivered)
+    if copies:
+        tally.faults["events.duplicate"] = copies
+    if book.scenario.delay_seconds[1]:
+        tally.faults["events.delay"] = len(delivered)
+    if book.scenario.limits.row_visible_after_seconds:
+        tally.faults["cdn.rows_late"] = 1
+    return tally
+
+
+def figures(tallies: Iterable[Tally], wall_seconds: float) -> dict[str, Any]:
+    """Give the figures that the command prints."""
+    total = Tally()
+    for tally in tallies:
+        total.add(tally)
+    lost = {(each["seed"], each["message"]) for each in total.broken if each["rule"].startswith(("1", "2"))}
+    return {
+        "seeds": total.seeds,
+        "changes": total.changes,
+        "lost": len(lost),
+        "rules_broken": len(total.broken),
+        "broken": total.broken[:50],
+        "given_up_by_platform": total.given_up,
+        "invocations": total.invocations,
+        "cdn_calls": total.calls,
+        "units_spent": total.units_spent,
+        "units_floor": total.units_floor,
+        "duplicates": total.units_spent - total.units_floor,
+        "repeated_records": total.repeated_records,
+        "faults": dict(sorted(total.faults.items())),
+        "virtual_seconds": round(total.virtual_seconds),
+        "wall_seconds": round(wall_seconds, 2),
+        "changes_per_second": round(total.changes / wall_seconds, 1),
+    }
+
+
+def _told(seed: int, broken: Broken, order: Order) -> dict[str, Any]:
+    return {"seed": seed, "rule": broken.rule, "message": broken.message, "replay": order.replay(seed)}

@@ -1,0 +1,141 @@
+"""The facts of a run go in; breaches of limits and units spent twice come out, and the least that had to be spent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from scripts.localcloud.cdn import Row
+from scripts.simulation.facts import FAILED, Facts
+from scripts.simulation.scenario import DAY_SECONDS, RESET
+from scripts.simulation.sites import PREFETCH, REFRESH
+from scripts.simulation.verdict import Broken
+
+NEVER = frozenset({"SingleRequest.OverLimit", "InvalidObjectPath.Malformed", "MissingParameter", "SignatureNonceUsed"})
+"""No call may be shaped so that the API refuses it for its shape."""
+LIMITS = ("QuotaExceeded", "QuotaPerMinuteExceeded", "PreloadQueueFull", "Throttling", "TooMany")
+CONFUSION = ("kill.", "cdn.lost", "cdn.internal", "cdn.slow", "cdn.refused", "oss.", "lease.")
+"""Faults after which the functions cannot know what the account has spent."""
+DIRECTORIES_PER_MINUTE_MAX = 100
+SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
+SUBMISSIONS_PER_SECOND_MAX = 41
+
+
+def limits_hold(facts: Facts) -> Iterator[Broken]:
+    """4. No call is over its caps; minute, day, reserve and calls a second are kept where they can be known."""
+    yield from _refusals(facts)
+    yield from _rates(facts)
+    yield from _reserve(facts)
+
+
+def no_blind_second_spend(facts: Facts) -> Iterator[Broken]:
+    """8. No URL is spent on more often than its events were delivered and its tasks failed.
+
+    What follows a task (its next try, its prefetch) is written before the task's submission is deleted. A crash in
+    between does both again, so after a crash each of these may cost a second unit.
+    """
+    again = 2 if facts.incidents("kill.", "oss.") or was_cut_off(facts) else 1
+    for url, rows in facts.rows.items():
+        refreshes = [row for row in rows if row.form != "preload"]
+        prefetches = [row for row in rows if row.form == "preload"]
+        failed = sum(row.status == FAILED for row in refreshes)
+        causes = sum(len(fate.deliveries) for fate in facts.by_url[REFRESH, url])
+        yield from _spent_twice(url, refreshes, causes, again * failed)
+        follows = len(refreshes) - failed if facts.is_followed(url) else 0
+        failed = sum(row.status == FAILED for row in prefetches)
+        causes = sum(len(fate.deliveries) for fate in facts.by_url[PREFETCH, url])
+        yield from _spent_twice(url, prefetches, causes, again * (failed + follows))
+
+
+def _spent_twice(url: str, rows: list[Row], causes: int, follow_ups: int) -> Iterator[Broken]:
+    if len(rows) > causes + follow_ups:
+        times = ", ".join(f"{row.accepted:.3f}" for row in rows)
+        asked = f"{causes} deliveries and {follow_ups} follow-ups ask for less"
+        yield Broken("8 twice", f"{rows[0].form} of {url} was accepted at {times}; {asked}")
+
+
+def units_floor(facts: Facts) -> int:
+    """Count the least units that cover the writes, given when submissions were accepted.
+
+    Of the refreshes of one URL, one is needed where the URL was written since the one before it was accepted, or
+    where that one failed. Of its prefetches, one is needed where a refresh was accepted since the one before it, or
+    something was written, or that one failed. All others are duplicates.
+    """
+    return sum(_needed(facts, url, rows) for url, rows in facts.rows.items())
+
+
+def _needed(facts: Facts, url: str, rows: list[Row]) -> int:
+    writes = {fate.write.time for kind in ("refresh", "prefetch") for fate in facts.by_url[kind, url]}
+    refreshes = [row for row in rows if row.form != "preload"]
+    prefetches = [row for row in rows if row.form == "preload"]
+    causes = writes | {row.accepted for row in refreshes}
+    return _caused(refreshes, writes) + _caused(prefetches, causes)
+
+
+def _caused(rows: list[Row], causes: set[float]) -> int:
+    count, since, failed = 0, 0.0, False
+    for row in rows:
+        count += failed or any(since < cause <= row.accepted for cause in causes)
+        since, failed = row.accepted, row.status == FAILED
+    return count
+
+
+def _refusals(facts: Facts) -> Iterator[Broken]:
+    for call in facts.book.calls:
+        if call.code in NEVER:
+            yield Broken(
+                "4 limits", f"{call.operation} of {call.urls} URLs at {call.time:.3f} was refused: {call.code}"
+            )
+        if call.code.startswith(LIMITS) and not _is_excused(facts, call.code, call.time):
+            message = f"{call.operation} of {call.urls} URLs at {call.time:.3f} was refused without need: {call.code}"
+            yield Broken("4 limits", message)
+
+
+def _is_excused(facts: Facts, code: str, when: float) -> bool:
+    """Tell whether others spent, or a fault hid what was spent, in the time that a limit counts by."""
+    if code.startswith("Throttling"):
+        return False
+    span = 120.0 if "PerMinute" in code else DAY_SECONDS
+    others = any(when - span <= spend.time <= when for spend in facts.book.spends)
+    return others or bool(facts.incidents(*CONFUSION, begin=when - span, end=when)) or was_cut_off(facts)
+
+
+def was_cut_off(facts: Facts) -> bool:
+    """Tell whether the platform ended an invocation at its time limit."""
+    return any(delivery.outcome == "timeout" for delivery in facts.book.deliveries)
+
+
+def _rates(facts: Facts) -> Iterator[Broken]:
+    per_minute = int(facts.book.scenario.environment["URLS_PER_MINUTE_PER_DOMAIN"])
+    urls = Counter((int(row.accepted // 60), row.domain, row.form) for row in facts.book.rows)
+    for (minute, domain, form), count in urls.items():
+        if count > (DIRECTORIES_PER_MINUTE_MAX if form == "directory" else per_minute):
+            yield Broken("4 limits", f"{count} URLs of {domain} in the minute {minute * 60}, {per_minute} are allowed")
+    calls = Counter(int(call.time) for call in facts.book.calls if call.operation in SUBMISSIONS)
+    for second, count in calls.items():
+        if count > SUBMISSIONS_PER_SECOND_MAX:
+            yield Broken("4 limits", f"{count} submissions in the second {second}")
+
+
+def _reserve(facts: Facts) -> Iterator[Broken]:
+    """What is kept for removals and people is not spent on anything else."""
+    scenario = facts.book.scenario
+    if facts.book.spends or facts.incidents(*CONFUSION) or was_cut_off(facts):
+        return
+    spent: Counter[tuple[int, str]] = Counter()
+    for row in facts.book.rows:
+        unit = (int((row.accepted - RESET) // DAY_SECONDS), row.form)
+        spent[unit] += 1
+        total = scenario.limits.units_per_day(row.form)
+        kept = total * scenario.reserve_percent // 100
+        if spent[unit] > total - kept and not _is_removal(facts, row):
+            message = (
+                f"{row.path} took unit {spent[unit]} of {total} at {row.accepted:.3f}; {kept} are kept for removals"
+            )
+            yield Broken("4 limits", message)
+
+
+def _is_removal(facts: Facts, row: Row) -> bool:
+    """Tell whether a URL was refreshed since its object was last removed; if not, this is for the removal."""
+    removed = [fate.write.time for fate in facts.by_url[REFRESH, row.path] if fate.write.action == "removed"]
+    return row.form != "preload" and any(time <= row.accepted for time in removed)
