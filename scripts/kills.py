@@ -43,8 +43,10 @@ LATENCIES = ("oss=20", "cdn=80", "sls=15")
 LINGER_SECONDS = "0.5"
 CALL_SECONDS = 0.12
 """From the announcement of a call in the spool until its answer is written there, with these latencies."""
-IN_CALL_SHARE = 0.5
+IN_CALL_SHARE = 0.7
 LOOK_SECONDS = 0.01
+INSTANCES = "2"
+"""Of each function: few, so that a machine of two cores soon has started them again."""
 TASK_SECONDS = ("0.5", "1")
 PLENTY = "100000"
 HOT_KEYS = 10
@@ -61,8 +63,8 @@ class Asked:
     """How hard to try: for how long (seconds), how many changes and kills at any moment a second, and the seed."""
 
     seconds: float = 8.0
-    changes_per_second: float = 30.0
-    kills_per_second: float = 3.0
+    changes_per_second: float = 25.0
+    kills_per_second: float = 2.0
     seed: int = 1
 
 
@@ -75,6 +77,8 @@ class Found:
     uploads: int
     deletes: int
     kills: int
+    calls_cut: int
+    """How often all processes were killed in the midst of a call."""
     invocations: int
     invocations_killed: int
     urls: int
@@ -107,6 +111,13 @@ class Load:
         self._chance = random.Random(f"{asked.seed}/load")  # noqa: S311 - a workload, the same for each seed
         self._bucket = bucket_of(ready, "bucket")
         self._stopped = threading.Event()
+
+    def begin(self) -> None:
+        """Change a first object and wait for its refresh, so that the killing finds functions at work."""
+        self._change(0.0, "first.txt", b"first")
+        until = time.monotonic() + REST_SECONDS_MAX
+        while not told(self._ready, "books")["urls"] and time.monotonic() < until:
+            time.sleep(0.1)
 
     def run(self) -> None:
         """Make all changes, spread over the time; each is acknowledged by OSS, or raises."""
@@ -158,7 +169,7 @@ class Killer:
     """
 
     def __init__(self, ready: Mapping[str, str], asked: Asked) -> None:
-        self.kills = 0
+        self.kills = self.calls_cut = 0
         self._ready, self._asked = ready, asked
         self._until = time.monotonic() + asked.seconds
 
@@ -170,16 +181,19 @@ class Killer:
                 self._kill([chance.choice(workers)])
 
     def in_calls(self) -> None:
-        """Kill all processes at a random moment of every other call, until the time is up."""
+        """Kill all processes at a random moment of a call, for most calls, until the time is up."""
         chance = random.Random(f"{self._asked.seed}/calls")  # noqa: S311 - the same for each seed
         with httpx.Client(base_url=self._ready["cdn"], trust_env=False) as books:
+            seen: set[str] = set()
             while self._sleep(LOOK_SECONDS):
-                if not any(key.endswith(".submitting") for key in books.get("/_local/spool").json()):
+                calls = {key for key in books.get("/_local/spool").json() if key.endswith(".submitting")}
+                if calls <= seen:
                     continue
-                time.sleep(chance.uniform(0, CALL_SECONDS))
+                seen |= calls
                 if chance.random() < IN_CALL_SHARE:
+                    time.sleep(chance.uniform(0, CALL_SECONDS))
                     self._kill(worker_processes(int(self._ready["pid"])))
-                time.sleep(CALL_SECONDS)
+                    self.calls_cut += 1
 
     def _sleep(self, seconds: float) -> bool:
         """Wait; False once the time is up."""
@@ -214,14 +228,16 @@ def try_to_lose(asked: Asked) -> Found:
         path = Path(folder, "template.yml")
         path.write_text(template, encoding="utf-8")
         with local_cloud(options(path, asked.seed)) as ready:
-            load, killer = Load(ready, asked), Killer(ready, asked)
+            load = Load(ready, asked)
+            load.begin()
+            killer = Killer(ready, asked)
             with ThreadPoolExecutor() as pool:
                 parts = [pool.submit(each) for each in (load.run, load.view, killer.at_any_moment, killer.in_calls)]
                 for part in parts:
                     part.result()
             stopped = time.monotonic()
             wait_until_at_rest(ready)
-            return judge(ready, asked, load, killer.kills, time.monotonic() - stopped)
+            return judge(ready, asked, load, killer, time.monotonic() - stopped)
 
 
 def impatient(template: str) -> str:
@@ -243,6 +259,7 @@ def options(template: Path, seed: int) -> list[str]:
     env = [f"LEASE_SECONDS={FUNCTION_SECONDS}", f"LINGER_SECONDS={LINGER_SECONDS}"]
     env += [f"URLS_PER_MINUTE_PER_DOMAIN={PLENTY}"]
     chance = ["--latency", *LATENCIES, "--seed", str(seed)]
+    chance += ["--instances", INSTANCES]
     return [*limits, *chance, "--template", str(template), "--env", *env]
 
 
@@ -281,7 +298,7 @@ def wait_until_at_rest(ready: Mapping[str, str]) -> None:
     time.sleep(float(TASK_SECONDS[1]) + 0.2)
 
 
-def judge(ready: Mapping[str, str], asked: Asked, load: Load, kills: int, rest_seconds: float) -> Found:
+def judge(ready: Mapping[str, str], asked: Asked, load: Load, killer: Killer, rest_seconds: float) -> Found:
     """Compare what changed with what was accepted, and what the bucket holds with what the edges serve."""
     moments, books = told(ready, "moments"), told(ready, "books")
     changed = {f"https://{ready['domain']}/{key}": times for key, times in moments["changed"].items()}
@@ -292,7 +309,8 @@ def judge(ready: Mapping[str, str], asked: Asked, load: Load, kills: int, rest_s
         seconds=asked.seconds,
         uploads=load.uploads,
         deletes=load.deletes,
-        kills=kills,
+        kills=killer.kills,
+        calls_cut=killer.calls_cut,
         invocations=sum(books["invocations"].values()),
         invocations_killed=books["invocations"].get("exited", 0),
         urls=len(changed),

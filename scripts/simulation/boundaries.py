@@ -70,7 +70,8 @@ def _run(case: Case, chances: KillAt, changes: Changes | None) -> list[Broken]:
     return judge(world.run())
 
 
-def _scenario(rule: Rule, actions: list[Action], limits: Limits | None = None, **others: object) -> Scenario:
+def make_scenario(rule: Rule, actions: list[Action], limits: Limits | None = None, **others: object) -> Scenario:
+    """Make a scenario without chance: one site, what people do, and what the account may do."""
     times = [action.time for action in actions]
     scenario = Scenario(
         seed=7,
@@ -113,16 +114,17 @@ def _fail_first_task(world: World) -> None:
 
 DAY = _limits(url_refreshes_per_day=2)
 CASES = (
-    Case("a single event", _scenario(SITE, _puts(1))),
-    Case("a removal", _scenario(SITE, [*_puts(1), Action(START + 3, "remove", "www/0.html")])),
-    Case("a burst with a domain that is rejected", _scenario(TWICE, _puts(3))),
-    Case("the day's quota spent", _scenario(SITE, _puts(3, RESET - 299), DAY)),
-    Case("the log service down", _scenario(SITE, _puts(2, gap=2.0), outages=((START, START + 2.5),))),
-    Case("a lost reply", _scenario(SITE, _puts(2, gap=2.0)), _lose_reply("RefreshObjectCaches")),
+    Case("a single event", make_scenario(SITE, _puts(1))),
+    Case("a removal", make_scenario(SITE, [*_puts(1), Action(START + 3, "remove", "www/0.html")])),
+    Case("a burst with a domain that is rejected", make_scenario(TWICE, _puts(3))),
+    Case("the day's quota spent", make_scenario(SITE, _puts(3, RESET - 299), DAY)),
+    Case("the log service down", make_scenario(SITE, _puts(2, gap=2.0), outages=((START, START + 2.5),))),
+    Case("a lost reply", make_scenario(SITE, _puts(2, gap=2.0)), _lose_reply("RefreshObjectCaches")),
     Case(
-        "a hot key", _scenario(SITE, [Action(START + 1 + number * 0.05, "put", "www/hot.html") for number in range(3)])
+        "a hot key",
+        make_scenario(SITE, [Action(START + 1 + number * 0.05, "put", "www/hot.html") for number in range(3)]),
     ),
-    Case("done, and a prefetch follows", _scenario(FOLLOWED, _puts(1))),
-    Case("a prefetch whose reply is lost", _scenario(WARMED, _puts(1)), _lose_reply("PushObjectCache")),
-    Case("a task that failed beside one that did not", _scenario(SITE, _puts(2)), _fail_first_task),
+    Case("done, and a prefetch follows", make_scenario(FOLLOWED, _puts(1))),
+    Case("a prefetch whose reply is lost", make_scenario(WARMED, _puts(1)), _lose_reply("PushObjectCache")),
+    Case("a task that failed beside one that did not", make_scenario(SITE, _puts(2)), _fail_first_task),
 )

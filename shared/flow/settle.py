@@ -5,6 +5,7 @@ Rules:
 1. A task of a URL that is complete is done; where its site asks for it, a prefetch follows.
 2. A task that failed at the CDN is tried again a bounded number of times, then kept in `dead/` with its history.
 3. What follows a submission is durable before the submission is deleted.
+4. While a call's outcome is unknown, the submissions of shortly before it stay: they tell whose the rows are.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from shared.core.model import Outcome, Result, Step, Submission, Task, outcome
 from shared.core.notes import notes_of
 from shared.core.retry import FAILED_TRIES_MAX, failed_pause
 from shared.core.settlement import Settlement, lost, next_check, prefetch_after, settlement
-from shared.core.spool import check_of, submission_key
+from shared.core.spool import check_of, size_of, submission_key
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
 
 SUBMISSIONS_PER_RUN_MAX = 500
+WITNESS_SECONDS = 5.0
+"""Rows have whole seconds of the CDN's clock, so what is this close in time cannot be told apart by its rows."""
 
 
 @dataclass
@@ -64,9 +67,20 @@ def settle(kit: Kit, run: Invocation, only: Callable[[Submission], bool] | None 
 def _due(kit: Kit, only: Callable[[Submission], bool] | None) -> dict[str, Submission]:
     """Read the submissions to look at now, by key; the one whose look is most overdue first."""
     now = kit.clock()
-    keys = [key for key in kit.spool.survey(now).accepted if only or check_of(key) <= now]
+    survey = kit.spool.survey(now)
+    keys = [key for key in survey.accepted if only or check_of(key) <= now]
     found = kit.spool.submissions(f"{key}.accepted" for key in keys[:SUBMISSIONS_PER_RUN_MAX])
-    return {name.removesuffix(".accepted"): each for name, each in found.items() if not only or only(each)}
+    made = [size_of(intent.key)[0] for intent in survey.intents]
+    return {
+        name.removesuffix(".accepted"): each
+        for name, each in found.items()
+        if (not only or only(each)) and not _is_witness(each, made)
+    }
+
+
+def _is_witness(submission: Submission, made: Iterable[float]) -> bool:
+    """Whether it was accepted so shortly before a call of unknown outcome that its rows could pass for that call's."""
+    return any(0 <= moment - submission.accepted < WITNESS_SECONDS for moment in made)
 
 
 def _groups(submissions: dict[str, Submission]) -> Iterable[dict[str, Submission]]:

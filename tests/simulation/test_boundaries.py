@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from scripts.simulation.boundaries import CASES, Case, crashes
+from scripts.simulation.boundaries import CASES, SITE, START, Case, crashes, make_scenario
 from scripts.simulation.broken import DeletesBeforeSettling
 from scripts.simulation.instances import Changes
+from scripts.simulation.oracle import judge
+from scripts.simulation.scenario import Action
+from scripts.simulation.world import World
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -19,6 +24,30 @@ def test_a_crash_at_any_call_breaks_no_rule(case: Case) -> None:
 
 def test_a_crash_shows_what_deletes_too_early() -> None:
     """The same crashes find a drain that deletes its notes as it reads them."""
-    (case,) = (case for case in CASES if case.name == "a hot key")
+    (case,) = (case for case in CASES if case.name.startswith("a burst"))
     found = crashes(case, Changes(spool=DeletesBeforeSettling))
     assert any(broken.rule in {"1 lost", "2 merging"} for crash in found for broken in crash.broken)
+
+
+class SecondNeverArrives:
+    """The second refresh never arrives, and the task list does not answer until the first one has long ended."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def befalls(self, service: str, operation: str) -> str:
+        """Name the fault of one call, or nothing."""
+        self._seen[f"{service} {operation}"] += 1
+        if operation == "RefreshObjectCaches" and self._seen["cdn RefreshObjectCaches"] == 2:
+            return "cdn.refused"
+        return "cdn.throttle" if operation == "DescribeRefreshTasks" and self._seen[f"cdn {operation}"] < 15 else ""
+
+
+@pytest.mark.parametrize("hundredths", range(30, 65, 5))
+def test_a_hot_key_s_call_that_never_arrived_is_not_taken_for_the_one_before(hundredths: int) -> None:
+    """Rows tell whole seconds: of two calls in one second, the row of the first proves nothing of the second."""
+    key, moment = "www/hot.html", START + 1.02
+    writes = [Action(moment, "put", key), Action(moment + hundredths / 100, "put", key)]
+    book = World(make_scenario(SITE, writes), chances=SecondNeverArrives()).run()
+    assert [] == judge(book)
+    assert len(book.rows) == 2
