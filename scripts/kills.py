@@ -54,7 +54,8 @@ HOT_SHARE = 0.5
 DELETED_SHARE = 0.15
 UPLOADERS = 4
 EDGE_NODES = ("1", "2")
-REST_SECONDS_MAX = 120.0
+REST_SECONDS_MAX = 400.0
+"""An event that was killed often waits for its next try for as long as two minutes."""
 NOT_FOUND = 404
 
 
@@ -93,7 +94,7 @@ class Found:
     urls_stale: list[str]
     """Keys that an edge does not serve as the bucket holds them."""
     left_over: list[str]
-    """Keys of the spool that still wait or are unresolved."""
+    """Keys of the spool that still wait or are unresolved, and events that the platform has not delivered."""
 
     @property
     def whole(self) -> bool:
@@ -320,7 +321,7 @@ def judge(ready: Mapping[str, str], asked: Asked, load: Load, killer: Killer, re
         rest_seconds=round(rest_seconds, 1),
         urls_lost=sorted(url for url, times in changed.items() if max(accepted.get(url, [0.0])) < max(times)),
         urls_stale=stale(ready, sorted(load.keys)),
-        left_over=unsettled(ready),
+        left_over=unsettled(ready) + (["events on their way"] if rest_seconds > REST_SECONDS_MAX else []),
     )
 
 

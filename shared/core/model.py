@@ -134,6 +134,11 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, history=(*self.history, step)[-HISTORY_STEPS_MAX:])
 
     @property
+    def turn(self) -> str:
+        """Names this try of the task: after a failure at the CDN the same task goes again, as another turn."""
+        return f"{self.id}/{self.failures}" if self.failures else self.id
+
+    @property
     def domain(self) -> str:
         """The accelerated domain, in lower case."""
         return domain_of(self.url)

@@ -83,13 +83,13 @@ class Rewrite(msgspec.Struct, frozen=True):
 def rewrite(notes: Iterable[Note], ended: set[str], changed: Mapping[str, Task]) -> Rewrite:
     """Settle a round: tasks by id that left the spool, and tasks that stay there with a new due time.
 
-    A note of which nothing ended or changed stays as it is. What is left of a partly settled note is
+    `ended` names turns of tasks. A note of which nothing ended or changed stays as it is. What is left of a partly settled note is
     written again before the old object goes, so no task is ever missing from the spool.
     """
     staying: dict[str, Task] = dict(changed)
     delete = []
     for old in notes:
-        left = [task for task in old.tasks if task.id not in ended and task.id not in changed]
+        left = [task for task in old.tasks if task.turn not in ended and task.id not in changed]
         if len(left) == len(old.tasks):
             continue
         delete.append(old.key)

@@ -87,8 +87,8 @@ def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: 
     """Look, plan, submit, settle: one pass over what is due."""
     resolved = resolve(kit, survey, state)
     notes = [*(kit.spool.read(survey.due) if survey.due else []), *resolved.notes]
-    out = state.ended | resolved.held
-    tasks = [task for each in notes for task in each.tasks if task.id not in out]
+    tasks = [task for each in notes for task in each.tasks]
+    tasks = [task for task in tasks if task.id not in resolved.held and task.turn not in state.ended]
     if tasks:
         _submit_all(kit, run, tasks, survey, state)
     _settle(kit, run, survey, notes, state, old_leases)

@@ -64,8 +64,8 @@ def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Roun
 
 def _give_up(kit: Kit, survey: Survey, batch: Batch, state: Round, resolved: Resolved) -> None:
     """Let the tasks of a call that never arrived go again, but for those that went in parts of it since."""
-    gone = {task.id for each in _others(kit, survey, batch).values() for task in each.batch.tasks} | state.ended
-    left = [task for task in batch.tasks if task.id not in gone]
+    gone = {task.turn for each in _others(kit, survey, batch).values() for task in each.batch.tasks} | state.ended
+    left = [task for task in batch.tasks if task.turn not in gone]
     if left:
         again = note(left)
         kit.spool.put(again)
@@ -104,7 +104,7 @@ def _look_up(kit: Kit, survey: Survey, batch: Batch) -> tuple[str, ...]:
         own = [task_id for task_id, count in rows.items() if count > 0]
         if not own:
             return ()
-        ids[own[0]] = None
+        ids[own[-1]] = None  # the oldest: newer ones may be of a call that is still to be looked up
     return tuple(ids)
 
 

@@ -18,7 +18,7 @@ class Round:
 
     ledger: Ledger
     ended: set[str] = field(default_factory=set)
-    """Ids of tasks that leave `waiting/`."""
+    """Turns of tasks that leave `waiting/`; it is kept from round to round while one holder drains."""
     changed: dict[str, Task] = field(default_factory=dict)
     """Tasks that stay in `waiting/` with a new due time or history."""
     outcomes: list[Outcome] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Round:
         newest = batch.newest
         for task in batch.tasks:
             sent = newest[task.url]
-            self.ended.add(task.id)
+            self.ended.add(task.turn)
             self.outcomes.append(
                 outcome(
                     task,
@@ -80,7 +80,7 @@ class Round:
         for task in tasks:
             last = task.with_step(step)
             self.dead.append((last, f"{step.code}: {step.message}"))
-            self.ended.add(task.id)
+            self.ended.add(task.turn)
             self.outcomes.append(
                 outcome(last, Result.DEAD, now, code=step.code, message=step.message, request_id=step.request_id)
             )

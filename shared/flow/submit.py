@@ -144,7 +144,7 @@ def _stop(kit: Kit, call: Call, waiting: Sequence[Task], error: CdnError, state:
     """Book an error that is not about the batch, and say when its tasks may try again."""
     now = kit.clock()
     unit = unit_of(call.kind, call.form)
-    waiting = [task for task in waiting if task.id not in state.ended]
+    waiting = [task for task in waiting if task.turn not in state.ended]
     if isinstance(error, Unreachable):
         # The intent stays, and the tasks stay as they are: the next drain asks the CDN what became of them.
         kit.report.warning("the CDN's answer was lost; its task list will be asked", code=error.code, quota=unit)

@@ -186,3 +186,10 @@ def test_notes_are_bounded() -> None:
     """More tasks than one object may hold are several objects."""
     tasks = [make_task(f"{A}{number}") for number in range(TASKS_PER_NOTE_MAX + 1)]
     assert [TASKS_PER_NOTE_MAX, 1] == [len(each.tasks) for each in notes_of(tasks)]
+
+
+def test_a_task_that_goes_again_is_not_the_one_that_ended() -> None:
+    """A task that failed at the CDN comes back as another turn, which an earlier end of it does not delete."""
+    task = make_task("https://a.example.com/a.css")
+    again = note([msgspec.structs.replace(task, failures=1)])
+    assert Rewrite() == rewrite([again], {task.turn}, {})
