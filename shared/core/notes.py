@@ -81,9 +81,9 @@ class Rewrite(msgspec.Struct, frozen=True):
 
 
 def rewrite(notes: Iterable[Note], ended: set[str], changed: Mapping[str, Task]) -> Rewrite:
-    """Settle a round: tasks by id that left the spool, and tasks that stay there with a new due time.
+    """Settle a round: turns of tasks that left the spool, and tasks by id that stay there with a new due time.
 
-    `ended` names turns of tasks. A note of which nothing ended or changed stays as it is. What is left of a partly settled note is
+    A note of which nothing ended or changed stays as it is. What is left of a partly settled note is
     written again before the old object goes, so no task is ever missing from the spool.
     """
     staying: dict[str, Task] = dict(changed)

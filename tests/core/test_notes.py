@@ -13,6 +13,7 @@ from shared.core.notes import (
     KEY_CHARACTERS_MAX,
     TASKS_PER_NOTE_MAX,
     Note,
+    Rewrite,
     due_of,
     note,
     note_from_key,
