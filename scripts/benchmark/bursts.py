@@ -23,6 +23,9 @@ from scripts.cloudprocess import local_cloud
 
 UPLOADERS = 4
 QUIET_SECONDS = 10.0
+"""Nothing has moved for this long: at rest, if all URLs have been refreshed."""
+TIMER_SECONDS = 75.0
+"""Otherwise the timer, which rings each minute, gets its chance first."""
 WAIT_SECONDS_MAX = 900.0
 HOT_KEYS = 500
 ZIPF_EXPONENT = 1.1
@@ -91,9 +94,8 @@ def _run(workers: int, keys: Sequence[str], code: Sequence[str]) -> dict[str, An
         started = time.monotonic()
         _upload(ready, keys)
         uploaded = time.monotonic()
-        books = _settled(ready)
-        took = time.monotonic() - started - QUIET_SECONDS
-    wanted = {f"https://{ready['domain']}/{key}" for key in keys}
+        wanted = {f"https://{ready['domain']}/{key}" for key in keys}
+        books, moved = _settled(ready, wanted)
     calls = books["calls"].get("RefreshObjectCaches", {})
     return {
         "events": len(keys),
@@ -103,7 +105,7 @@ def _run(workers: int, keys: Sequence[str], code: Sequence[str]) -> dict[str, An
         "units": books["spent"].get("file", 0),
         "urls_never_refreshed": len(wanted - set(books["urls"])),
         "upload_seconds": round(uploaded - started, 1),
-        "all_seconds": round(took, 1),
+        "all_seconds": round(moved - started, 1),
     }
 
 
@@ -118,8 +120,8 @@ def _refreshes(books: Mapping[str, Any]) -> Any:
     return books.get("calls", {}).get("RefreshObjectCaches")
 
 
-def _settled(ready: Mapping[str, str]) -> dict[str, Any]:
-    """Wait until the API's books have not changed for a while and no invocation is pending."""
+def _settled(ready: Mapping[str, str], wanted: set[str]) -> tuple[dict[str, Any], float]:
+    """Wait until nothing moves any more; the API's books, and when they last changed."""
     last: dict[str, Any] = {}
     quiet_since = time.monotonic()
     until = time.monotonic() + WAIT_SECONDS_MAX
@@ -127,8 +129,8 @@ def _settled(ready: Mapping[str, str]) -> dict[str, Any]:
         books = httpx.get(f"{ready['cdn']}/_local/books", trust_env=False).json()
         if books["pending_invocations"] or _refreshes(books) != _refreshes(last):
             quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since > QUIET_SECONDS:
-            return dict(books)
+        elif time.monotonic() - quiet_since > (QUIET_SECONDS if wanted <= set(books["urls"]) else TIMER_SECONDS):
+            return dict(books), quiet_since
         last = books
         time.sleep(0.5)
     raise TimeoutError(f"the local cloud was not at rest after {WAIT_SECONDS_MAX:.0f} seconds")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from scripts.localcloud.cdn import Row
 from scripts.simulation.facts import FAILED, Facts
+from scripts.simulation.faults import Incident
 from scripts.simulation.scenario import DAY_SECONDS, RESET
 from scripts.simulation.sites import PREFETCH, REFRESH
 from scripts.simulation.verdict import Broken
@@ -18,6 +19,8 @@ CONFUSION = ("kill.", "cdn.lost", "cdn.internal", "cdn.slow", "cdn.refused", "os
 """Faults after which the functions cannot know what the account has spent."""
 DIRECTORIES_PER_MINUTE_MAX = 100
 SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
+REPLACING = ("put waiting/", "put dead/", "put unlogged/", "get unlogged/", "write", "delete")
+"""Calls between the first thing that a step writes in place of others, and their deletion."""
 SUBMISSIONS_PER_SECOND_MAX = 41
 
 
@@ -31,20 +34,30 @@ def limits_hold(facts: Facts) -> Iterator[Broken]:
 def no_blind_second_spend(facts: Facts) -> Iterator[Broken]:
     """8. No URL is spent on more often than its events were delivered and its tasks failed.
 
-    What follows a task (its next try, its prefetch) is written before the task's submission is deleted. A crash in
-    between does both again, so after a crash each of these may cost a second unit.
+    What replaces an object of the spool is written before the old one is deleted: a deferral before the note it was
+    in, a follow-up (next try, prefetch) before the task's submission. Whoever is interrupted in between leaves both,
+    and each may cost a unit. That is the price of losing nothing; a call of unknown outcome has no such excuse.
     """
-    again = 2 if facts.incidents("kill.", "oss.") or was_cut_off(facts) else 1
+    again = 1 + sum(incident.operation.startswith(REPLACING) for incident in facts.book.incidents if _hurts(incident))
+    # One who is slow between looking at the lease and taking it may hold it beside another (rule 3).
+    again += was_cut_off(facts) + sum(
+        incident.kind == "oss.slow" and incident.operation.startswith("list lease/")
+        for incident in facts.book.incidents
+    )
     for url, rows in facts.rows.items():
         refreshes = [row for row in rows if row.form != "preload"]
         prefetches = [row for row in rows if row.form == "preload"]
         failed = sum(row.status == FAILED for row in refreshes)
         causes = sum(len(fate.deliveries) for fate in facts.by_url[REFRESH, url])
-        yield from _spent_twice(url, refreshes, causes, again * failed)
+        yield from _spent_twice(url, refreshes, again * causes, again * failed)
         follows = len(refreshes) - failed if facts.is_followed(url) else 0
         failed = sum(row.status == FAILED for row in prefetches)
         causes = sum(len(fate.deliveries) for fate in facts.by_url[PREFETCH, url])
-        yield from _spent_twice(url, prefetches, causes, again * (failed + follows))
+        yield from _spent_twice(url, prefetches, again * causes, again * (failed + follows))
+
+
+def _hurts(incident: Incident) -> bool:
+    return incident.kind.startswith(("kill.", "oss."))
 
 
 def _spent_twice(url: str, rows: list[Row], causes: int, follow_ups: int) -> Iterator[Broken]:

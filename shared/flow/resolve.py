@@ -29,14 +29,19 @@ class Resolved(msgspec.Struct):
 
     held: set[str] = msgspec.field(default_factory=set)
     notes: list[Note] = msgspec.field(default_factory=list)
+    found: list[Submission] = msgspec.field(default_factory=list)
+    """Acceptances that the task list has shown in this round."""
 
 
 def resolve(kit: Kit, survey: Survey, state: Round) -> Resolved:
-    """Settle the intents of a survey as far as the CDN's task list tells."""
+    """Settle the intents of a survey as far as the CDN's task list tells.
+
+    The newest comes first: a row that two of them could claim is more likely of the newer, and covers the older too.
+    """
     resolved = Resolved()
     names = [f"{intent.key}.submitting" for intent in survey.intents]
     found = kit.spool.submissions(names) if names else {}
-    for intent, name in zip(survey.intents, names, strict=True):
+    for intent, name in reversed(list(zip(survey.intents, names, strict=True))):
         if name in found:
             _resolve(kit, survey, intent, found[name].batch, state, resolved)
     return resolved
@@ -45,7 +50,7 @@ def resolve(kit: Kit, survey: Survey, state: Round) -> Resolved:
 def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Round, resolved: Resolved) -> None:
     ids = {task.id for task in batch.tasks}
     try:
-        submission = _finished(kit, survey, intent) or _looked_up(kit, survey, intent, batch)
+        submission = _finished(kit, survey, intent) or _looked_up(kit, survey, intent, batch, resolved)
     except CdnError as error:
         kit.report.warning("the task list could not be asked; the call's tasks wait", code=error.code, call=batch.id)
         resolved.held |= ids
@@ -63,13 +68,20 @@ def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Roun
 
 
 def _give_up(kit: Kit, survey: Survey, batch: Batch, state: Round, resolved: Resolved) -> None:
-    """Let the tasks of a call that never arrived go again, but for those that went in parts of it since."""
-    gone = {task.turn for each in _others(kit, survey, batch).values() for task in each.batch.tasks} | state.ended
-    left = [task for task in batch.tasks if task.turn not in gone]
+    """Let the tasks of a call that never arrived go again, but for those whose URLs another call has covered since."""
+    others = [each for each in _others(kit, survey, batch, resolved) if _covers(each.batch, batch)]
+    turns = {task.turn for each in others for task in each.batch.tasks} | state.ended
+    urls = {url for each in others for url in each.batch.urls if each.batch.created > batch.created}
+    left = [task for task in batch.tasks if task.turn not in turns and task.url not in urls]
+    state.superseded([task for task in batch.tasks if task.turn not in turns and task.url in urls], kit.clock())
     if left:
         again = note(left)
         kit.spool.put(again)
         resolved.notes.append(again)
+
+
+def _covers(one: Batch, other: Batch) -> bool:
+    return (one.kind, one.form, one.force) == (other.kind, other.form, other.force)
 
 
 def _finished(kit: Kit, survey: Survey, intent: Intent) -> Submission | None:
@@ -81,26 +93,27 @@ def _finished(kit: Kit, survey: Survey, intent: Intent) -> Submission | None:
     return next(iter(kit.spool.submissions(names).values()), None) if names else None
 
 
-def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch) -> Submission | None:
+def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved: Resolved) -> Submission | None:
     """The acceptance that the CDN's task list shows, written down now."""
-    ids = _look_up(kit, survey, batch)
+    ids = _look_up(kit, survey, batch, resolved)
     if not ids:
         return None
     submission = Submission(batch.followed, ids, "", kit.clock())
     kit.spool.accept(intent.key, submission)
+    resolved.found.append(submission)
     return submission
 
 
-def _look_up(kit: Kit, survey: Survey, batch: Batch) -> tuple[str, ...]:
+def _look_up(kit: Kit, survey: Survey, batch: Batch, resolved: Resolved) -> tuple[str, ...]:
     """The task ids under which the CDN has this call; empty where a sample URL has none."""
-    others = _others(kit, survey, batch)
+    others = _others(kit, survey, batch, resolved)
     ids: dict[str, None] = {}
     for url in _samples(batch):
         page = kit.cdn.tasks(url=url, since=batch.created - 1, until=kit.clock() + 60)
         kit.sleep(1.0 / TASK_LIST_CALLS_PER_SECOND)
         rows = Counter(row.task_id for row in page.rows if _can_be_own(row, url, batch))
         # Calls of one second share an id, so of equal rows each of our other submissions of the URL takes one.
-        rows.subtract(task_id for each in others.values() if url in each.batch.urls for task_id in each.task_ids)
+        rows.subtract(task_id for each in others if url in each.batch.urls for task_id in each.task_ids)
         own = [task_id for task_id, count in rows.items() if count > 0]
         if not own:
             return ()
@@ -108,9 +121,10 @@ def _look_up(kit: Kit, survey: Survey, batch: Batch) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _others(kit: Kit, survey: Survey, batch: Batch) -> dict[str, Submission]:
+def _others(kit: Kit, survey: Survey, batch: Batch, resolved: Resolved) -> list[Submission]:
     """Our other submissions that are followed."""
-    return kit.spool.submissions(f"{key}.accepted" for key in survey.accepted if call_of(key) != batch.id)
+    names = [f"{key}.accepted" for key in survey.accepted if call_of(key) != batch.id]
+    return [*kit.spool.submissions(names).values(), *resolved.found]
 
 
 def _samples(batch: Batch) -> Iterable[str]:

@@ -50,6 +50,12 @@ class Round:
         if book:
             self.ledger = self.ledger.after(batch, now)
 
+    def superseded(self, tasks: Iterable[Task], now: float) -> None:
+        """Tasks end here whose URL a later call has covered."""
+        for task in tasks:
+            self.ended.add(task.turn)
+            self.outcomes.append(outcome(task, Result.SUPERSEDED, now, message="covered by a later call"))
+
     def lost_answer(self, batch: Batch, code: str, message: str, now: float) -> None:
         """A call's answer was lost: it is booked as spent, and its tasks stay until the CDN has been asked."""
         self.uncertain = True
