@@ -24,7 +24,6 @@ STATUS_CALLS_PER_SECOND = 24.0
 """80 % of the documented 30 of DescribeRefreshTaskById."""
 TASK_LIST_CALLS_PER_SECOND = 4.0
 """80 % of the documented 5 of DescribeRefreshTasks."""
-STATUS_LOOK_BACK_SECONDS = 3 * 86_400
 
 RESET_UTC_OFFSET_SECONDS = 8 * 3_600
 """Daily quotas reset at 00:00 UTC+8 ("Manage CDN quotas", 2026-03)."""
