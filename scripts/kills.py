@@ -30,7 +30,7 @@ import yaml
 from scripts.cloudprocess import NotStarted, local_cloud
 
 TEMPLATE = Path(__file__).parents[1] / "template.yml"
-WORKER = "scripts/localcloud/worker.py"
+WORKER = "scripts/localcloud/fc/worker.py"
 PROCESSES = Path("/proc")
 
 FUNCTION_SECONDS = 4

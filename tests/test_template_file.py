@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts.localcloud.fc_triggers import OssTrigger, TimerTrigger
-from scripts.localcloud.template import FunctionSpec, read_template
+from scripts.localcloud.fc.template import FunctionSpec, read_template
+from scripts.localcloud.fc.triggers import OssTrigger, TimerTrigger
 from shared.settings import Settings, read_settings
 
 ROOT = Path(__file__).parent.parent

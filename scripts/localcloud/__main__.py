@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.localcloud import server
-from scripts.localcloud.cdn import Limits
+from scripts.localcloud.cdn.service import Limits
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.faults import KINDS, SERVICES, check_rates
-from scripts.localcloud.fc_run import LogLine
-from scripts.localcloud.hosting import TEMPLATE, CodeSource
-from scripts.localcloud.template import TemplateError
+from scripts.localcloud.fc.hosting import TEMPLATE, CodeSource
+from scripts.localcloud.fc.run import LogLine
+from scripts.localcloud.fc.template import TemplateError
 
 FINISH_RESOLUTION_SECONDS = 1.0
 MILLISECONDS = 1000.0

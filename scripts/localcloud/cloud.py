@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.localcloud.cdn import CdnApi, Limits
+from scripts.localcloud.cdn.service import CdnApi, Limits
 from scripts.localcloud.clock import Clock, VirtualClock
 from scripts.localcloud.edge import Edge, Site, bucket_origin
 from scripts.localcloud.faults import SERVICES, Faults
-from scripts.localcloud.fc_run import Credentials
-from scripts.localcloud.functionhost import FunctionHost
-from scripts.localcloud.hosting import Account, CodeSource, Hosted, host_functions
-from scripts.localcloud.oss import ObjectStore
-from scripts.localcloud.sls import LogStore
+from scripts.localcloud.fc.host import FunctionHost
+from scripts.localcloud.fc.hosting import Account, CodeSource, Hosted, host_functions
+from scripts.localcloud.fc.run import Credentials
+from scripts.localcloud.oss.service import ObjectStore
+from scripts.localcloud.sls.service import LogStore
 from scripts.localcloud.web import LOOPBACK_HOSTS, Request, Response, Service
 
 BOOKS_PATH = "/_local/books"

@@ -21,7 +21,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
-from scripts.localcloud.cdn_paths import DIRECTORY, FILE, IGNORE_PARAMS, Purge, split_url
+from scripts.localcloud.cdn.paths import DIRECTORY, FILE, IGNORE_PARAMS, Purge, split_url
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.web import LOOPBACK_HOSTS, Request, Response
 

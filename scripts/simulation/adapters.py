@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from scripts.localcloud.cdn import CallRecord, CdnApi
-from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.cdn.errors import RefusedError
+from scripts.localcloud.cdn.service import CallRecord, CdnApi
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.oss_state import Bucket, StoredObject
-from scripts.localcloud.sls import LogStore
+from scripts.localcloud.oss.state import Bucket, StoredObject
+from scripts.localcloud.sls.service import LogStore
 from scripts.simulation.outside import SLOW_SECONDS, Outside
 from shared.cloud.bucket import KEYS_PER_LISTING, Entry, Listing
 from shared.cloud.cdn import Cdn

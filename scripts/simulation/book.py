@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.localcloud.cdn import CallRecord, Row
+from scripts.localcloud.cdn.service import CallRecord, Row
 from scripts.localcloud.edge import Copy
 from scripts.simulation.faults import Incident
 from scripts.simulation.runner import Delivery

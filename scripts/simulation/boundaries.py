@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cdn.limits import Limits
 from scripts.simulation.faults import KillAt
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import judge

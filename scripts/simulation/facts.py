@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.localcloud.cdn import Row
+from scripts.localcloud.cdn.service import Row
 from scripts.simulation.book import Book, Write
 from scripts.simulation.runner import Delivery
 from scripts.simulation.sites import REFRESH, Want, wants

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from scripts.localcloud.cdn import Row
+from scripts.localcloud.cdn.service import Row
 from scripts.simulation.book import Book
 from scripts.simulation.facts import COMPLETE, FAILED, Facts, Fate
 from scripts.simulation.scenario import ACCOUNT_DOMAINS

@@ -11,9 +11,9 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from scripts.localcloud import cdn_reply
-from scripts.localcloud.cdn_errors import RefusedError
-from scripts.localcloud.fc_run import Killed
+from scripts.localcloud.cdn import reply as cdn_reply
+from scripts.localcloud.cdn.errors import RefusedError
+from scripts.localcloud.fc.run import Killed
 from scripts.localcloud.web import Request, Response, Service
 from scripts.simulation.faults import SLEEP, Chances, Incident
 from scripts.simulation.scheduler import Hub, Life

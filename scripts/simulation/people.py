@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.localcloud.cdn import CallRecord
-from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.cdn.errors import RefusedError
+from scripts.localcloud.cdn.service import CallRecord
 from scripts.localcloud.cloud import LocalCloud
 from scripts.localcloud.web import Request
 from scripts.simulation.book import Book, Spend, Write

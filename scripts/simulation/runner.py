@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from scripts.localcloud.fc_run import Call, Killed, LogLine, Outcome, Result, exited, instance_cap, timed_out
-from scripts.localcloud.template import FunctionSpec
-from scripts.localcloud.worker import describe_error, encode_result, make_context
+from scripts.localcloud.fc.run import Call, Killed, LogLine, Outcome, Result, exited, instance_cap, timed_out
+from scripts.localcloud.fc.template import FunctionSpec
+from scripts.localcloud.fc.worker import describe_error, encode_result, make_context
 from scripts.simulation.outside import Outside
 from scripts.simulation.scheduler import Hub
 from shared import wiring

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cdn.limits import Limits
 from scripts.simulation.faults import rates_of
 from scripts.simulation.sites import BOTH, PREFETCH, Rule
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import greenlet
 
 from scripts.localcloud.clock import VirtualClock
-from scripts.localcloud.fc_run import Killed
+from scripts.localcloud.fc.run import Killed
 
 
 class Life:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from scripts.localcloud.cdn import Row
+from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import FAILED, Facts
 from scripts.simulation.faults import Incident
 from scripts.simulation.scenario import DAY_SECONDS, RESET

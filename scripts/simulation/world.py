@@ -14,10 +14,10 @@ from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.edge import Edge, Origin, bucket_origin
 from scripts.localcloud.edge import Site as EdgeSite
-from scripts.localcloud.fc_triggers import CdnTrigger, TimerTrigger, Trigger
-from scripts.localcloud.functionhost import FunctionHost, HostOptions
-from scripts.localcloud.hosting import TEMPLATE
-from scripts.localcloud.template import FunctionSpec, read_template
+from scripts.localcloud.fc.host import FunctionHost, HostOptions
+from scripts.localcloud.fc.hosting import TEMPLATE
+from scripts.localcloud.fc.template import FunctionSpec, read_template
+from scripts.localcloud.fc.triggers import CdnTrigger, TimerTrigger, Trigger
 from scripts.localcloud.web import Response
 from scripts.simulation.book import Book
 from scripts.simulation.faults import Chances, LosesFirst, SeededFaults

@@ -25,7 +25,7 @@ from aliyunsdkcore.auth.credentials import StsTokenCredential
 from aliyunsdkcore.client import AcsClient
 
 from scripts.localcloud import server
-from scripts.localcloud.cdn import CdnApi, Limits
+from scripts.localcloud.cdn.service import CdnApi, Limits
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.edge import Edge, Site
 from scripts.localcloud.web import Request, Response

@@ -21,12 +21,13 @@ from alibabacloud_tea_openapi.client import Client as OpenApiClient
 from alibabacloud_tea_openapi.client import RuntimeOptions
 from alibabacloud_tea_openapi.exceptions import ClientException
 
-from scripts.localcloud import fc_auth, server
+from scripts.localcloud import server
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.fc_process import ProcessRunner
-from scripts.localcloud.fc_run import Outcome
-from scripts.localcloud.functionhost import FunctionHost, HostOptions
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc import auth as fc_auth
+from scripts.localcloud.fc.host import FunctionHost, HostOptions
+from scripts.localcloud.fc.process import ProcessRunner
+from scripts.localcloud.fc.run import Outcome
+from scripts.localcloud.fc.template import FunctionSpec
 from scripts.localcloud.web import Request, Response
 
 KEYS = {"test-key-id": "test-secret"}

@@ -12,7 +12,7 @@ from aliyun.log import GetLogsRequest, ListLogstoresRequest, LogClient, LogExcep
 from scripts.localcloud import server
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.inprocess import RequestsAdapter
-from scripts.localcloud.sls import LogStore
+from scripts.localcloud.sls.service import LogStore
 from scripts.localcloud.web import Request, Response
 
 KEYS = {"test-key-id": "test-secret"}

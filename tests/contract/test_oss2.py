@@ -15,7 +15,7 @@ from oss2.models import BatchDeleteObjectVersion, BatchDeleteObjectVersionList, 
 
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.inprocess import RequestsAdapter
-from scripts.localcloud.oss import ObjectStore
+from scripts.localcloud.oss.service import ObjectStore
 
 # The client asks for the time in a way that Python 3.12 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")

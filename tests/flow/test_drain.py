@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.localcloud.cdn_limits import Limits
+from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cloud import Options
 from scripts.localcloud.web import Request
 from tests.flow.world import SITES, World

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from scripts.localcloud.cdn_limits import Limits
-from scripts.localcloud.cdn_paths import FILE
+from scripts.localcloud.cdn.limits import Limits
+from scripts.localcloud.cdn.paths import FILE
 from scripts.localcloud.cloud import Options
 from tests.flow.world import World
 

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
 
-from scripts.localcloud.cdn import API_VERSION, CdnApi, Limits
-from scripts.localcloud.cdn_auth import acs3_canonical_request, acs3_signature, acs3_string_to_sign
+from scripts.localcloud.cdn.auth import acs3_canonical_request, acs3_signature, acs3_string_to_sign
+from scripts.localcloud.cdn.service import API_VERSION, CdnApi, Limits
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.web import Request
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.fc_process import ProcessRunner
-from scripts.localcloud.fc_run import Credentials, Outcome, Result
-from scripts.localcloud.functionhost import FunctionHost, HostOptions
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc.host import FunctionHost, HostOptions
+from scripts.localcloud.fc.process import ProcessRunner
+from scripts.localcloud.fc.run import Credentials, Outcome, Result
+from scripts.localcloud.fc.template import FunctionSpec
 
 Body = Callable[[FunctionHost], Awaitable[None]]
 

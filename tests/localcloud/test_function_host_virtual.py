@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from scripts.localcloud.clock import VirtualClock
-from scripts.localcloud.fc_run import CallableRunner, Credentials, Handler, Killed, Outcome
-from scripts.localcloud.fc_schedule import parse_schedule
-from scripts.localcloud.fc_triggers import CdnTrigger, OssTrigger, TimerTrigger
-from scripts.localcloud.functionhost import FunctionHost, HostOptions
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc.host import FunctionHost, HostOptions
+from scripts.localcloud.fc.run import CallableRunner, Credentials, Handler, Killed, Outcome
+from scripts.localcloud.fc.schedule import parse_schedule
+from scripts.localcloud.fc.template import FunctionSpec
+from scripts.localcloud.fc.triggers import CdnTrigger, OssTrigger, TimerTrigger
 
 START = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
 KEYS = {"LTAI-local": "local-secret"}

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from scripts.localcloud.cdn import CdnApi, Purge
-from scripts.localcloud.cdn_auth import rpc_signature, rpc_string_to_sign
+from scripts.localcloud.cdn.auth import rpc_signature, rpc_string_to_sign
+from scripts.localcloud.cdn.service import CdnApi, Purge
 from scripts.localcloud.web import Request
 from tests.localcloud.cdn_caller import START, Account, signed_request
 

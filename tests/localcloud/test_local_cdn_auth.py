@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 import pytest
 
-from scripts.localcloud.cdn_auth import (
+from scripts.localcloud.cdn.auth import (
     acs3_canonical_request,
     acs3_signature,
     acs3_string_to_sign,

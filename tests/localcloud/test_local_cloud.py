@@ -21,13 +21,13 @@ from aliyun.log import LogClient
 from scripts.localcloud import server
 from scripts.localcloud.clock import Clock, VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
-from scripts.localcloud.fc_run import CallableRunner
-from scripts.localcloud.fc_triggers import CdnTrigger, OssTrigger
-from scripts.localcloud.functionhost import FunctionHost
-from scripts.localcloud.hosting import CodeSource
+from scripts.localcloud.fc.host import FunctionHost
+from scripts.localcloud.fc.hosting import CodeSource
+from scripts.localcloud.fc.run import CallableRunner
+from scripts.localcloud.fc.staging import stage_code
+from scripts.localcloud.fc.template import FunctionSpec
+from scripts.localcloud.fc.triggers import CdnTrigger, OssTrigger
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
-from scripts.localcloud.staging import stage_code
-from scripts.localcloud.template import FunctionSpec
 from scripts.localcloud.web import Request, Response
 from tests.localcloud.cdn_caller import signed_request
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.localcloud.cdn_paths import Purge
+from scripts.localcloud.cdn.paths import Purge
 from scripts.localcloud.edge import Edge, Site, bucket_origin
 from scripts.localcloud.web import Request, Response
 from tests.localcloud.cdn_caller import START, Account

@@ -14,11 +14,11 @@ from urllib.parse import quote
 import pytest
 
 from scripts.localcloud.clock import VirtualClock
-from scripts.localcloud.oss import ObjectStore
-from scripts.localcloud.oss_auth import v1_signature, v1_string_to_sign
-from scripts.localcloud.oss_call import parse
-from scripts.localcloud.oss_state import Bucket, crc64, new_object
-from scripts.localcloud.oss_xml import escape, unescape
+from scripts.localcloud.oss.auth import v1_signature, v1_string_to_sign
+from scripts.localcloud.oss.call import parse
+from scripts.localcloud.oss.service import ObjectStore
+from scripts.localcloud.oss.state import Bucket, crc64, new_object
+from scripts.localcloud.oss.xml import escape, unescape
 from scripts.localcloud.web import Request, Response
 
 KEY_ID, SECRET = "LTAIlocal", "local-secret"

@@ -15,9 +15,9 @@ import pytest
 import zstandard
 
 from scripts.localcloud.clock import VirtualClock
-from scripts.localcloud.sls import LINES_MAX, LogStore
-from scripts.localcloud.sls_query import compile_query
-from scripts.localcloud.sls_wire import decompress, parse_log_group
+from scripts.localcloud.sls.query import compile_query
+from scripts.localcloud.sls.service import LINES_MAX, LogStore
+from scripts.localcloud.sls.wire import decompress, parse_log_group
 from scripts.localcloud.web import Request, Response
 
 NOW = 1_795_000_000

@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 
 import pytest
 
-from scripts.localcloud.fc_schedule import parse_schedule
-from scripts.localcloud.fc_triggers import CdnTrigger, OssTrigger, TimerTrigger
-from scripts.localcloud.template import FunctionSpec, TemplateError, parse_template
+from scripts.localcloud.fc.schedule import parse_schedule
+from scripts.localcloud.fc.template import FunctionSpec, TemplateError, parse_template
+from scripts.localcloud.fc.triggers import CdnTrigger, OssTrigger, TimerTrigger
 
 CONFIG = {"AccountID": "1234567890123456"}
 WHOLE = """

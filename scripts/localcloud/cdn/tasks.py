@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from scripts.localcloud.cdn_limits import Limits
-from scripts.localcloud.cdn_paths import DIRECTORY, PREFETCH
+from scripts.localcloud.cdn.limits import Limits
+from scripts.localcloud.cdn.paths import DIRECTORY, PREFETCH
 from scripts.localcloud.clock import Clock
 
 REFRESHING = "Refreshing"

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.localcloud import worker
-from scripts.localcloud.fc_run import (
+from scripts.localcloud.fc import worker
+from scripts.localcloud.fc.run import (
     LOG_TAIL_BYTES_MAX,
     Call,
     LogLine,
@@ -33,7 +33,7 @@ from scripts.localcloud.fc_run import (
     instance_cap,
     timed_out,
 )
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc.template import FunctionSpec
 
 LOAD_SECONDS_MAX = 60.0
 """An instance that has not imported its handler by then is given up; the platform's limit is unpublished."""

@@ -8,11 +8,11 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote
 
-from scripts.localcloud import oss_xml as xml
-from scripts.localcloud.oss_call import Call
-from scripts.localcloud.oss_core import Core
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_state import StoredObject
+from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.call import Call
+from scripts.localcloud.oss.core import Core
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.state import StoredObject
 from scripts.localcloud.web import Request, Response
 
 _RANGE = re.compile(r"bytes=(?P<first>\d*)-(?P<last>\d*)")

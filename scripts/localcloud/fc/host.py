@@ -21,11 +21,11 @@ from random import Random
 from typing import Any
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.fc_context import Place, make_call
-from scripts.localcloud.fc_http import FunctionApi
-from scripts.localcloud.fc_run import Call, Credentials, LogLine, Outcome, Result, Runner, failure
-from scripts.localcloud.fc_triggers import CdnTrigger, OssTrigger, TimerTrigger
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc.api import FunctionApi
+from scripts.localcloud.fc.context import Place, make_call
+from scripts.localcloud.fc.run import Call, Credentials, LogLine, Outcome, Result, Runner, failure
+from scripts.localcloud.fc.template import FunctionSpec
+from scripts.localcloud.fc.triggers import CdnTrigger, OssTrigger, TimerTrigger
 from scripts.localcloud.web import Request, Response
 
 INVOCATIONS_KEPT_MAX = 100_000

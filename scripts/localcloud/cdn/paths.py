@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.cdn.errors import RefusedError
 
 # The forms of a task, spelled as the vendor's task rows spell them. What rows say for ignore-params
 # tasks is not documented.

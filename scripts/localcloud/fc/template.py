@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from scripts.localcloud.fc_fields import Fields
-from scripts.localcloud.fc_render import Renderer
-from scripts.localcloud.fc_triggers import OssTrigger, Trigger, read_triggers
+from scripts.localcloud.fc.fields import Fields
+from scripts.localcloud.fc.render import Renderer
+from scripts.localcloud.fc.triggers import OssTrigger, Trigger, read_triggers
 
 RUNTIMES = ("python3.9", "python3.10", "python3.12")
 MEMORY_STEP_MB = 64

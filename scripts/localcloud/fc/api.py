@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from scripts.localcloud import fc_auth
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.fc_run import Outcome, Result
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc import auth as fc_auth
+from scripts.localcloud.fc.run import Outcome, Result
+from scripts.localcloud.fc.template import FunctionSpec
 from scripts.localcloud.web import Request, Response, parse_pairs
 
 VERSION_2, VERSION_3 = "2016-08-15", "2023-03-30"

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from scripts.localcloud.cdn_auth import TIME_FORMAT
-from scripts.localcloud.cdn_errors import RefusedError
-from scripts.localcloud.cdn_limits import Limits
-from scripts.localcloud.cdn_paths import DIRECTORY, FILE, PREFETCH, REGEX
-from scripts.localcloud.cdn_tasks import Row, TaskBook, Timeline
+from scripts.localcloud.cdn.auth import TIME_FORMAT
+from scripts.localcloud.cdn.errors import RefusedError
+from scripts.localcloud.cdn.limits import Limits
+from scripts.localcloud.cdn.paths import DIRECTORY, FILE, PREFETCH, REGEX
+from scripts.localcloud.cdn.tasks import Row, TaskBook, Timeline
 
 PAGE_NUMBER_MAX = 100_000
 PAGE_SIZE_MAX = 100

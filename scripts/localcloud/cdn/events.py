@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from scripts.localcloud.cdn_paths import DIRECTORY, PREFETCH, split_url
-from scripts.localcloud.cdn_tasks import Row
+from scripts.localcloud.cdn.paths import DIRECTORY, PREFETCH, split_url
+from scripts.localcloud.cdn.tasks import Row
 
 EVENT_REGION = "cn-hangzhou"
 # CDN events carry local time, unlike the API, which speaks UTC.

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.sls_auth import SlsError, check_time, verify
-from scripts.localcloud.sls_query import compile_query
-from scripts.localcloud.sls_wire import LogGroup, decompress, parse_log_group
+from scripts.localcloud.sls.auth import SlsError, check_time, verify
+from scripts.localcloud.sls.query import compile_query
+from scripts.localcloud.sls.wire import LogGroup, decompress, parse_log_group
 from scripts.localcloud.web import Request, Response, parse_pairs
 
 BODY_BYTES_MAX = 10 * 1024 * 1024

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from scripts.localcloud import oss_xml as xml
-from scripts.localcloud.oss_call import Call
-from scripts.localcloud.oss_core import Core
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_events import iso_time
-from scripts.localcloud.oss_read import acl_reply, owner, xml_reply
-from scripts.localcloud.oss_state import PRIVATE, Bucket, StoredObject
+from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.call import Call
+from scripts.localcloud.oss.core import Core
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.events import iso_time
+from scripts.localcloud.oss.read import acl_reply, owner, xml_reply
+from scripts.localcloud.oss.state import PRIVATE, Bucket, StoredObject
 from scripts.localcloud.web import Response
 
 KEYS_PER_PAGE: Final = 100

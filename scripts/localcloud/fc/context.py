@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.localcloud.fc_run import Call, Credentials
-from scripts.localcloud.template import FunctionSpec
+from scripts.localcloud.fc.run import Call, Credentials
+from scripts.localcloud.fc.template import FunctionSpec
 
 QUALIFIER = "LATEST"
 OLDER_RUNTIMES = ("python3.9", "python3.10")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from scripts.localcloud import oss_xml as xml
-from scripts.localcloud.oss_call import Call, copy_source, decode_name, kept_headers
-from scripts.localcloud.oss_core import Core
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_events import iso_time
-from scripts.localcloud.oss_read import check_conditions, xml_reply
-from scripts.localcloud.oss_state import (
+from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.call import Call, copy_source, decode_name, kept_headers
+from scripts.localcloud.oss.core import Core
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.events import iso_time
+from scripts.localcloud.oss.read import check_conditions, xml_reply
+from scripts.localcloud.oss.state import (
     DEFAULT_CONTENT_TYPE,
     Bucket,
     StoredObject,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_events import Change, payload
-from scripts.localcloud.oss_state import Bucket, StoredObject
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.events import Change, payload
+from scripts.localcloud.oss.state import Bucket, StoredObject
 from scripts.localcloud.web import Request
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.localcloud.fc_fields import Fields
-from scripts.localcloud.fc_schedule import Every, Schedule, parse_schedule
+from scripts.localcloud.fc.fields import Fields
+from scripts.localcloud.fc.schedule import Every, Schedule, parse_schedule
 
 OSS_EVENTS = {
     "ObjectCreated": (

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
-from scripts.localcloud.cdn_errors import RefusedError
-from scripts.localcloud.cdn_paths import DIRECTORY, FILE, IGNORE_PARAMS, PREFETCH, REGEX
+from scripts.localcloud.cdn.errors import RefusedError
+from scripts.localcloud.cdn.paths import DIRECTORY, FILE, IGNORE_PARAMS, PREFETCH, REGEX
 
 
 @dataclass(frozen=True, slots=True)

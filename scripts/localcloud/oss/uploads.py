@@ -6,14 +6,14 @@ import base64
 import hashlib
 from typing import Final
 
-from scripts.localcloud import oss_xml as xml
-from scripts.localcloud.oss_call import Call, copy_source, kept_headers
-from scripts.localcloud.oss_core import Core
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_events import Change, iso_time
-from scripts.localcloud.oss_read import check_conditions, parse_range, xml_reply
-from scripts.localcloud.oss_state import Part, StoredObject, Upload, crc64, md5_etag
-from scripts.localcloud.oss_write import refuse_overwrite
+from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.call import Call, copy_source, kept_headers
+from scripts.localcloud.oss.core import Core
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.events import Change, iso_time
+from scripts.localcloud.oss.read import check_conditions, parse_range, xml_reply
+from scripts.localcloud.oss.state import Part, StoredObject, Upload, crc64, md5_etag
+from scripts.localcloud.oss.write import refuse_overwrite
 from scripts.localcloud.web import Request, Response
 
 PART_BYTES_MIN: Final = 100 * 1024

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from scripts.localcloud import cdn_events, cdn_queries, cdn_reply
-from scripts.localcloud.cdn_auth import Claim, Gatekeeper, read_claim
-from scripts.localcloud.cdn_errors import RefusedError
-from scripts.localcloud.cdn_limits import Limits, Meter
-from scripts.localcloud.cdn_paths import (
+from scripts.localcloud.cdn import events as cdn_events
+from scripts.localcloud.cdn import queries as cdn_queries
+from scripts.localcloud.cdn import reply as cdn_reply
+from scripts.localcloud.cdn.auth import Claim, Gatekeeper, read_claim
+from scripts.localcloud.cdn.errors import RefusedError
+from scripts.localcloud.cdn.limits import Limits, Meter
+from scripts.localcloud.cdn.paths import (
     DIRECTORY,
     FILE,
     IGNORE_PARAMS,
@@ -33,7 +35,7 @@ from scripts.localcloud.cdn_paths import (
     check_url,
     split_items,
 )
-from scripts.localcloud.cdn_tasks import Row, TaskBook
+from scripts.localcloud.cdn.tasks import Row, TaskBook
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.web import Request, Response
 

@@ -13,8 +13,8 @@ from enum import Enum
 from typing import Any, Protocol
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.template import FunctionSpec
-from scripts.localcloud.worker import describe_error, encode_result, make_context
+from scripts.localcloud.fc.template import FunctionSpec
+from scripts.localcloud.fc.worker import describe_error, encode_result, make_context
 
 LOG_TAIL_BYTES_MAX = 4096
 """What `x-fc-log-type: Tail` gives back of an invocation's output."""

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scripts.localcloud import oss_xml as xml
-from scripts.localcloud.oss_auth import V4_ALGORITHM, Verifier, v1_signature, v4_signature
-from scripts.localcloud.oss_call import KEY_BYTES_MAX, Call, kept_headers
-from scripts.localcloud.oss_core import Core
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_read import xml_reply
-from scripts.localcloud.oss_state import new_object
-from scripts.localcloud.oss_write import checksums, refuse_overwrite
+from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.auth import V4_ALGORITHM, Verifier, v1_signature, v4_signature
+from scripts.localcloud.oss.call import KEY_BYTES_MAX, Call, kept_headers
+from scripts.localcloud.oss.core import Core
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.read import xml_reply
+from scripts.localcloud.oss.state import new_object
+from scripts.localcloud.oss.write import checksums, refuse_overwrite
 from scripts.localcloud.web import Response
 
 FORM: Final = "multipart/form-data"

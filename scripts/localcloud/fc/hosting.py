@@ -11,14 +11,14 @@ from pathlib import Path
 from random import Random
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.fc_process import ProcessRunner
-from scripts.localcloud.fc_run import Credentials, LogLine
-from scripts.localcloud.functionhost import FunctionHost, HostOptions
-from scripts.localcloud.sls import LogStore
-from scripts.localcloud.staging import SITE_FILE, stage_code, write_site_file
-from scripts.localcloud.template import RUNTIMES, FunctionSpec, read_template
+from scripts.localcloud.fc.host import FunctionHost, HostOptions
+from scripts.localcloud.fc.process import ProcessRunner
+from scripts.localcloud.fc.run import Credentials, LogLine
+from scripts.localcloud.fc.staging import SITE_FILE, stage_code, write_site_file
+from scripts.localcloud.fc.template import RUNTIMES, FunctionSpec, read_template
+from scripts.localcloud.sls.service import LogStore
 
-TREE = Path(__file__).parents[2]
+TREE = Path(__file__).parents[3]
 TEMPLATE = TREE / "template.yml"
 OLDEST_PYTHON = "3.10"
 FUNCTION_LOGSTORE = "functions"

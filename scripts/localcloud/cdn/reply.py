@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from scripts.localcloud.cdn_errors import RefusedError
+from scripts.localcloud.cdn.errors import RefusedError
 from scripts.localcloud.web import Response
 
 HOST_ID = "cdn.aliyuncs.com"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_state import DEFAULT_CONTENT_TYPE, META_PREFIX, header_bytes
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.state import DEFAULT_CONTENT_TYPE, META_PREFIX, header_bytes
 from scripts.localcloud.web import Request, parse_pairs
 
 KEY_BYTES_MAX: Final = 1023

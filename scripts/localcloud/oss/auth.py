@@ -20,10 +20,10 @@ from typing import Final
 from urllib.parse import quote
 
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.oss_call import Call
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_events import iso_time
-from scripts.localcloud.oss_state import header_bytes
+from scripts.localcloud.oss.call import Call
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.events import iso_time
+from scripts.localcloud.oss.state import header_bytes
 
 # "The request time differs from the current time by more than 15 minutes": RequestTimeTooSkewed.
 SKEW_SECONDS_MAX: Final = 900

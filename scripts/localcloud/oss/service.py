@@ -14,15 +14,18 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Any, Final
 
-from scripts.localcloud import oss_buckets, oss_read, oss_uploads, oss_write
-from scripts.localcloud import oss_xml as xml
 from scripts.localcloud.clock import Clock
-from scripts.localcloud.oss_auth import SUBRESOURCES, Verifier
-from scripts.localcloud.oss_call import Call, parse
-from scripts.localcloud.oss_core import Core
-from scripts.localcloud.oss_errors import OssError
-from scripts.localcloud.oss_form import FORM, post_object
-from scripts.localcloud.oss_state import PRIVATE, StoredObject
+from scripts.localcloud.oss import buckets as oss_buckets
+from scripts.localcloud.oss import read as oss_read
+from scripts.localcloud.oss import uploads as oss_uploads
+from scripts.localcloud.oss import write as oss_write
+from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.auth import SUBRESOURCES, Verifier
+from scripts.localcloud.oss.call import Call, parse
+from scripts.localcloud.oss.core import Core
+from scripts.localcloud.oss.errors import OssError
+from scripts.localcloud.oss.form import FORM, post_object
+from scripts.localcloud.oss.state import PRIVATE, StoredObject
 from scripts.localcloud.web import Request, Response
 
 Operation = Callable[[Core, Call], Response]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from urllib.parse import quote
 
-from scripts.localcloud.cdn_errors import RefusedError, missing
+from scripts.localcloud.cdn.errors import RefusedError, missing
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.web import Request, parse_pairs
 

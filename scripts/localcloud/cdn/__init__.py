@@ -1,0 +1,1 @@
+"""The CDN's API: refreshes, prefetches, quotas, limits and the task list."""

@@ -1,0 +1,1 @@
+"""Function Compute: what a template deploys, its triggers, and the processes that run it."""

@@ -1,0 +1,1 @@
+"""OSS, as its clients speak it: buckets, objects, uploads, notifications."""

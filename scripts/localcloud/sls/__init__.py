@@ -1,0 +1,1 @@
+"""The log service: records are written and searched."""
