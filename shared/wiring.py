@@ -16,6 +16,7 @@ from shared import logs
 from shared.cloud import credentials
 from shared.cloud.bucket import Bucket
 from shared.cloud.cdn import Cdn
+from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import OutcomeLog
 from shared.cloud.spool import Spool
@@ -39,8 +40,9 @@ class Instance:
     def __init__(self, kit: Kit, keys: KeyRing, spool: Spool, settings: Settings) -> None:
         self.kit, self.keys, self.spool, self.settings = kit, keys, spool, settings
 
-    def check(self) -> None:
+    def check(self, context: Any) -> None:
         """Fail with a sentence where the spool cannot be used; a deployment then fails at its first event."""
+        self.keys.use(lambda: credentials.from_invocation(context, os.environ))
         try:
             self.spool.check()
         except StoreError as error:
@@ -63,12 +65,14 @@ def build(  # noqa: PLR0913 - each is something a test replaces
     """Put an instance together. Raises `Invalid` where settings and sites do not fit together."""
     check_spool_apart(settings, sites)
     keys = KeyRing()
+    time_by_oss = OssClock(clock)
     bucket = Bucket(
         settings.oss_endpoint,
         settings.region,
         settings.spool_bucket,
         settings.spool_prefix,
         keys,
+        time_by_oss,
         readers=readers,
         adapter=oss_adapter,
     )
@@ -82,11 +86,11 @@ def build(  # noqa: PLR0913 - each is something a test replaces
             keys,
             ignore_params_type=settings.ignore_params_type,
             transport=cdn_transport,
-            clock=clock,
+            clock=time_by_oss.now,
         ),
         outcomes=OutcomeLog(settings.log_endpoint, settings.log_project, settings.logstore, keys, adapter=log_adapter),
         report=report or logs.logger(settings.log_level),
-        clock=clock,
+        clock=time_by_oss.now,
         sleep=sleep,
         chance=chance,
         linger_seconds=settings.linger_seconds,
@@ -110,9 +114,7 @@ def instance() -> Instance:
 
 def initialize(context: Any) -> None:
     """Make and check this instance before its first event, so that a bad setting fails here."""
-    parts = instance()
-    parts.keys.use(lambda: credentials.from_invocation(context, os.environ))
-    parts.check()
+    instance().check(context)
 
 
 def entry(step: Step) -> Callable[[bytes, Any], Mapping[str, object]]:

@@ -117,13 +117,15 @@ def sdk_in_place(ready: Mapping[str, str], event: bytes) -> None:
     """Handle an event as ours does, with the vendor's SDK for the CDN API."""
     from shared import flow, logs  # noqa: PLC0415 - see the top
     from shared.cloud.bucket import Bucket  # noqa: PLC0415 - see the top
+    from shared.cloud.clock import OssClock  # noqa: PLC0415 - see the top
     from shared.cloud.credentials import Credentials, KeyRing  # noqa: PLC0415 - see the top
     from shared.cloud.spool import Spool  # noqa: PLC0415 - see the top
     from shared.core.limits import Limits  # noqa: PLC0415 - see the top
     from shared.core.sitefile import read_sites  # noqa: PLC0415 - see the top
 
     keys = KeyRing(Credentials(ready["access_key_id"], ready["access_key_secret"]))
-    spool = Spool(Bucket(ready["oss"], ready["region"], ready["spool_bucket"], "cdn-refresh/", keys), 120)
+    bucket = Bucket(ready["oss"], ready["region"], ready["spool_bucket"], "cdn-refresh/", keys, OssClock(time.time))
+    spool = Spool(bucket, 120)
     spool.check()
     with open(os.path.join(ready["folder"], "sites.yml"), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - pathlib takes time
         sites = read_sites(file.read())

@@ -20,6 +20,7 @@ from scripts.localcloud.sls.service import LogStore
 from scripts.simulation.outside import SLOW_SECONDS, Outside
 from shared.cloud.bucket import KEYS_PER_LISTING, Entry, Listing
 from shared.cloud.cdn import Cdn
+from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import fields
 from shared.core.errors import LogStoreDown, StoreError, Unreachable, error_class
@@ -31,11 +32,11 @@ RETRIED_SHARE = 0.5
 
 
 class StateBucket:
-    """A prefix of a bucket of the local OSS. Times are in whole seconds, as OSS tells them."""
+    """A prefix of a bucket of the local OSS. Times are in whole seconds, as OSS tells them; `time` listens to them."""
 
-    def __init__(self, outside: Outside, state: Bucket, prefix: str, clock: Clock, rng: Random) -> None:
+    def __init__(self, outside: Outside, state: Bucket, prefix: str, clock: Clock, time: OssClock, rng: Random) -> None:
         self.name, self.prefix = state.name, prefix
-        self._outside, self._state, self._clock, self._rng = outside, state, clock, rng
+        self._outside, self._state, self._clock, self._time, self._rng = outside, state, clock, time, rng
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, in place of what was there."""
@@ -56,7 +57,10 @@ class StateBucket:
 
     def list(self, prefix: str = "", after: str = "") -> Listing:
         """List up to 1,000 objects whose key begins with `prefix` and follows `after`."""
-        return self._call("list", prefix, lambda: self._page(prefix, after))
+        sent = self._time.own()
+        listing = self._call("list", prefix, lambda: self._page(prefix, after))
+        self._time.hear(listing.date, sent, self._time.own())
+        return listing
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are gone already do not matter."""

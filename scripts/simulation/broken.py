@@ -14,6 +14,7 @@ import msgspec
 
 from scripts.simulation.instances import Changes
 from shared.cloud.cdn import Cdn
+from shared.cloud.clock import OssClock
 from shared.cloud.spool import Spool
 from shared.core.cdntask import Accepted, CdnTask, Page, State
 from shared.core.errors import LogStoreDown, StoreError
@@ -145,6 +146,23 @@ class ForgetsDead(Spool):
         """Keep nothing."""
 
 
+class FollowsUpNothing(Spool):
+    """That a prefetch should follow a refresh is forgotten."""
+
+    def accept(self, key: str, submission: Submission) -> None:
+        """Write it down without what should follow."""
+        tasks = tuple(msgspec.structs.replace(task, then_prefetch=False) for task in submission.batch.tasks)
+        batch = msgspec.structs.replace(submission.batch, tasks=tasks)
+        super().accept(key, msgspec.structs.replace(submission, batch=batch))
+
+
+class DeafClock(OssClock):
+    """A machine's clock is believed, however wrong it is."""
+
+    def hear(self, date: float, sent: float, received: float) -> None:
+        """Ignore what OSS says."""
+
+
 @dataclass
 class WrongCdn:
     """The CDN's client with some of its methods replaced."""
@@ -229,6 +247,8 @@ MUTANTS = (
     Mutant("sent again without asking", _with_cdn(AsksNot), ("8 twice",), "cdn.lost", rate=0.2),
     Mutant("acceptance forgotten", Changes(spool=ForgetsAcceptance), ("7 endings",), rate=0.0),
     Mutant("prefetch does not wait", Changes(spool=PrefetchesAtOnce), ("6 prefetch",), rate=0.0, seed=4),
+    Mutant("no prefetch follows", Changes(spool=FollowsUpNothing), ("6 prefetch",), rate=0.0, seed=2),
+    Mutant("wrong clocks are believed", Changes(clock=DeafClock), ("1 lost", "2 merging"), "clock", rate=0.3, seed=12),
     Mutant("quota ignored", _with_cdn(IgnoresQuota), ("4 limits",), rate=0.0, seed=3),
     Mutant("deferral lost", Changes(spool=LosesDeferrals), ("1 lost", "2 merging"), rate=0.0, seed=3),
     Mutant("notes share a key", Changes(spool=SharesKeys), ("1 lost", "2 merging"), rate=0.0, seed=4),

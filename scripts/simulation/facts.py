@@ -38,6 +38,7 @@ class Facts:
         self.rows: dict[str, list[Row]] = _by_path(book.rows)
         self.dead = _dead(book)
         self.first_write = min((write.time for write in book.writes), default=book.scenario.start)
+        self._removed = {fate.write.key: fate.write.time for fate in self.fates if fate.write.action == "removed"}
         self.by_url: dict[tuple[str, str], list[Fate]] = defaultdict(list)
         for fate in self.fates:
             for want in fate.wants:
@@ -50,6 +51,10 @@ class Facts:
     def is_followed(self, url: str) -> bool:
         """Tell whether some write asks for a prefetch of a URL after its refresh."""
         return any(want.follow and want.url == url for fate in self.by_url[REFRESH, url] for want in fate.wants)
+
+    def removed_since(self, fate: Fate) -> bool:
+        """Tell whether the object was removed after a write of it."""
+        return fate.write.time < self._removed.get(fate.write.key, 0.0)
 
     def buried(self, url: str, since: float) -> bool:
         """Tell whether a URL was given up, with a reason, at `since` or later."""

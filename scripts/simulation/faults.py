@@ -13,6 +13,7 @@ events.duplicate, events.delay      events come twice, or late and out of order
 cdn.task_failed            a task was accepted and fails
 cdn.rows_late              rows of the task list appear some seconds after their acceptance
 lease.dead                 the lease is held by somebody who is no more
+clock.skew                 the clock of an instance's machine is wrong by up to half a minute
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ WEIGHTS: dict[str, float] = {
     "cdn.task_failed": 1.0,
     "cdn.rows_late": 6.0,
     "lease.dead": 2.0,
+    "clock.skew": 3.0,
 }
-"""How often each kind happens at a rate of 1: per call, event or task; the last two and sls.down per run."""
+"""How often each kind happens at a rate of 1: per call, event or task; sls.down, rows_late and lease.dead per run,
+clock.skew per instance."""
 
 KINDS = tuple(WEIGHTS)
 PER_CALL = ("throttle", "minute", "server_error", "internal", "refused", "lost", "slow")

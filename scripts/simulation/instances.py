@@ -19,6 +19,7 @@ from scripts.simulation.adapters import StateBucket, StateCdn, StateLog
 from scripts.simulation.outside import Outside
 from scripts.simulation.scheduler import Hub, PausingClock
 from shared import flow, logs, wiring
+from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.spool import Spool
 from shared.core.sitefile import read_sites
@@ -49,6 +50,7 @@ class Changes:
     """What is replaced in every instance. By default nothing: this is then the product itself."""
 
     spool: Callable[..., Spool] = Spool
+    clock: Callable[[Callable[[], float]], OssClock] = OssClock
     kit: Callable[[Kit], Kit] = lambda kit: kit
     step: Callable[[wiring.Step], wiring.Step] = lambda step: step
 
@@ -72,13 +74,20 @@ class Maker:
     rng: Random
     outside: Callable[[], Outside]
     log_is_down: Callable[[], bool]
+    skew: Callable[[], float]
+    """How far the clock of the next machine is ahead, in seconds."""
     wire: bool = False
     changes: Changes = field(default_factory=Changes)
 
     def make(self) -> Instance:
-        """Make one more instance."""
+        """Make one more instance, on a machine whose clock may be wrong."""
         outside = self.outside()
-        parts = self._on_the_wire(outside) if self.wire else self._on_the_state(outside)
+        ahead = self.skew()
+
+        def clock() -> float:
+            return self.hub.clock.now() + ahead
+
+        parts = self._on_the_wire(outside, clock) if self.wire else self._on_the_state(outside, clock)
         kit = self.changes.kit(parts.kit)
         return Instance(wiring.Instance(kit, parts.keys, parts.spool, parts.settings), outside)
 
@@ -86,11 +95,11 @@ class Maker:
         """Give the step of each function, by the file of its entry point."""
         return {name: self.changes.step(step) for name, step in STEPS.items()}
 
-    def _on_the_state(self, outside: Outside) -> wiring.Instance:
-        keys = KeyRing()
+    def _on_the_state(self, outside: Outside, clock: Callable[[], float]) -> wiring.Instance:
+        keys, time = KeyRing(), self.changes.clock(clock)
         options, settings = self.cloud.options, self.settings
         state = self.cloud.oss._core.bucket(options.spool_bucket)  # noqa: SLF001 - the bucket itself, without HTTP
-        bucket: Any = StateBucket(outside, state, settings.spool_prefix, self.hub.clock, self.rng)
+        bucket: Any = StateBucket(outside, state, settings.spool_prefix, self.hub.clock, time, self.rng)
         spool = self.changes.spool(bucket, settings.lease_seconds)
         kit = Kit(
             sites=_sites(self.site_file),
@@ -99,14 +108,14 @@ class Maker:
             cdn=StateCdn(outside, self.cloud.cdn, self.hub.clock, self.rng),
             outcomes=StateLog(outside, self.cloud.sls, options.log_project, options.logstore, self.log_is_down),
             report=SilentReport(),
-            clock=self.hub.clock.now,
+            clock=time.now,
             sleep=outside.sleep,
             chance=self.rng.random,
             linger_seconds=settings.linger_seconds,
         )
         return wiring.Instance(kit, keys, spool, settings)
 
-    def _on_the_wire(self, outside: Outside) -> wiring.Instance:
+    def _on_the_wire(self, outside: Outside, own_clock: Callable[[], float]) -> wiring.Instance:
         clock = PausingClock(self.hub)
         cloud = self.cloud
         return wiring.build(
@@ -115,7 +124,7 @@ class Maker:
             cdn_transport=HttpxTransport(outside.wrapped("cdn", cloud.cdn.handle, _action), clock),
             oss_adapter=RequestsAdapter(outside.wrapped("oss", cloud.oss.handle, _method), clock),
             log_adapter=RequestsAdapter(outside.wrapped("sls", self._log_handle, _method), clock),
-            clock=self.hub.clock.now,
+            clock=own_clock,
             sleep=outside.sleep,
             chance=self.rng.random,
             report=logs.logger("ERROR", io.StringIO()),

@@ -35,6 +35,7 @@ def judge(book: Book) -> list[Broken]:
         limits_hold,
         only_configured_domains,
         prefetch_after_refresh,
+        prefetch_follows,
         every_task_ends,
         no_blind_second_spend,
         wake_up_is_never_missed,
@@ -112,6 +113,17 @@ def prefetch_after_refresh(facts: Facts) -> Iterator[Broken]:
             yield Broken("6 prefetch", f"{told} while the change of {waiting.write.time:.3f} waited for its refresh")
 
 
+def prefetch_follows(facts: Facts) -> Iterator[Broken]:
+    """6. Where a write asks for it, a prefetch comes after its refresh, unless the object was removed since."""
+    for fate in facts.fates:
+        for want in fate.wants if fate.acknowledged is not None else ():
+            if not want.follow or facts.removed_since(fate) or facts.buried(want.url, fate.write.time):
+                continue
+            rows = [row for row in facts.rows[want.url] if row.form == "preload" and row.accepted >= fate.write.time]
+            if not any(row.status == COMPLETE for row in rows):
+                yield Broken("6 prefetch", f"{_told(fate, want)}: no prefetch followed")
+
+
 def every_task_ends(facts: Facts) -> Iterator[Broken]:
     """7. Each task id in the log ends in exactly one way, and each acknowledged URL has an end in the log.
 
@@ -160,6 +172,8 @@ def wake_up_is_never_missed(facts: Facts) -> Iterator[Broken]:
 
 def _is_covered(facts: Facts, fate: Fate, want: Want) -> bool:
     rows = facts.covering(want, fate.write.time)
+    if want.kind == PREFETCH and facts.removed_since(fate):
+        return True  # there is nothing to fetch
     return any(row.status == COMPLETE for row in rows) or facts.buried(want.url, fate.write.time)
 
 
@@ -193,10 +207,11 @@ def _skip_is_logged(facts: Facts, fate: Fate) -> bool:
 def _unjustified_burials(facts: Facts) -> Iterator[Broken]:
     """Nothing is given up but what can never go, or failed again and again."""
     for url, burials in facts.dead.items():
-        failures = sum(1 for row in facts.rows.get(url, []) if row.status == FAILED)
+        failed = [row for row in facts.rows.get(url, []) if row.status == FAILED]
         domain = url.partition("://")[2].partition("/")[0]
         never = len(url) > URL_CHARACTERS_MAX or domain not in ACCOUNT_DOMAINS
-        if not never and failures < DEAD_AFTER_FAILURES_MIN:
+        never = never or any(row.description.endswith("404") for row in failed)
+        if not never and len(failed) < DEAD_AFTER_FAILURES_MIN:
             yield Broken("1 lost", f"{url} was given up although it could go: {burials[0]['reason']}")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from scripts.localcloud.fc.run import Call, Killed, LogLine, Outcome, Result, exited, instance_cap, timed_out
+from scripts.localcloud.fc.run import Call, Killed, NoProcesses, Outcome, Result, exited, instance_cap, timed_out
 from scripts.localcloud.fc.template import FunctionSpec
 from scripts.localcloud.fc.worker import describe_error, encode_result, make_context
 from scripts.simulation.outside import Outside
@@ -43,7 +43,7 @@ class Delivery:
     error: str = ""
 
 
-class ProcessRunner:
+class ProcessRunner(NoProcesses):
     """Runs the steps of the flow. `steps` names them by the file of a function's handler."""
 
     def __init__(
@@ -54,9 +54,6 @@ class ProcessRunner:
         self._hub, self._make, self._steps, self._rng, self._instances = hub, make, steps, rng, instances
         self._idle: dict[str, list[Member]] = {}
         self._busy: Counter[str] = Counter()
-
-    def watch(self, sink: Callable[[LogLine], None]) -> None:
-        """Do nothing: what functions print is not collected."""
 
     def has_room(self, function: FunctionSpec) -> bool:
         """Tell whether fewer calls of the function run than its cap."""
@@ -113,23 +110,11 @@ class ProcessRunner:
         context = make_context({**call.context, "credentials": call.credentials.facts()})
         step = self._steps[call.function.handler.partition(".")[0]]
         try:
+            if cold:
+                member.parts.check(context)
             body = encode_result(dict(wiring.run(member.parts, step, call.event, context)))
         except Killed:
             return exited(cold=cold)
         except Exception as error:  # noqa: BLE001 - whatever the step raises is its result
             return Result(Outcome.ERROR, json.dumps(describe_error(error)).encode(), cold)
         return Result(Outcome.OK, body, cold)
-
-    def kill_one(self, function: str | None) -> bool:  # noqa: ARG002 - the runner's surface
-        """Kill nothing: faults do."""
-        return False
-
-    async def open(self) -> None:
-        """Do nothing: there is nothing to make ready."""
-
-    async def prewarm(self, call: Call, count: int) -> int:  # noqa: ARG002 - the runner's surface
-        """Warm nothing."""
-        return 0
-
-    async def close(self) -> None:
-        """Do nothing: there is no instance to end."""

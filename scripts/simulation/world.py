@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -40,6 +40,7 @@ LOOK_SECONDS = 30.0
 QUIET_SECONDS_MAX = 1_800.0
 SILENT_SECONDS = 3_600.0
 """Where no timer rings at first, all invocations have returned this long after people have gone."""
+SKEW_SECONDS_MAX = 30.0
 RETRY_DELAYS_SECONDS = (1.0, 5.0, 30.0)
 
 
@@ -97,6 +98,7 @@ class World:
             self._rng("instances"),
             self._outside,
             self._log_is_down,
+            self._skew(self._rng("clocks")),
             wire,
             changes or Changes(),
         )
@@ -213,6 +215,18 @@ class World:
         if down:
             self.faults.counts["sls.down"] += 1
         return down
+
+    def _skew(self, chance: Random) -> Callable[[], float]:
+        """Let the clocks of some machines be wrong."""
+        rate = self.scenario.rates.get("clock.skew", 0.0)
+
+        def skew() -> float:
+            if self.faults.stopped or chance.random() >= rate:
+                return 0.0
+            self.faults.counts["clock.skew"] += 1
+            return chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
+
+        return skew
 
     def _make_cloud(self) -> LocalCloud:
         options = Options(

@@ -14,6 +14,7 @@ import oss2.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
+from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.core.errors import StoreError
 
@@ -52,6 +53,7 @@ class Bucket:
     """A prefix of an OSS bucket. Every method raises `StoreError` when OSS refuses or does not answer.
 
     `readers` is how many objects are fetched at a time, each by a thread of its own that ends with the call.
+    Each listing sets `clock` right, as OSS tells the time.
     """
 
     def __init__(
@@ -61,12 +63,13 @@ class Bucket:
         name: str,
         prefix: str,
         keys: KeyRing,
+        clock: OssClock,
         *,
         readers: int = 16,
         adapter: Any = None,
     ) -> None:
         self.name, self.prefix = name, prefix
-        self._readers = readers
+        self._clock, self._readers = clock, readers
         self._bucket = oss2.Bucket(
             oss2.ProviderAuthV4(_Provider(keys)),
             endpoint,
@@ -116,6 +119,7 @@ class Bucket:
 
     def list(self, prefix: str = "", after: str = "") -> Listing:
         """List up to 1,000 objects whose key begins with `prefix` and follows `after`."""
+        sent = self._clock.own()
         found = self._call(
             "list",
             prefix,
@@ -123,9 +127,11 @@ class Bucket:
                 prefix=full, start_after=self.prefix + after if after else "", max_keys=KEYS_PER_LISTING
             ),
         )
+        date = _date(found.resp.headers)
+        self._clock.hear(date, sent, self._clock.own())
         cut = len(self.prefix)
         entries = tuple(Entry(each.key[cut:], float(each.last_modified)) for each in found.object_list)
-        return Listing(entries, _date(found.resp.headers), bool(found.is_truncated))
+        return Listing(entries, date, bool(found.is_truncated))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are gone already do not matter."""

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from shared.cloud.bucket import Bucket, Entry
+from shared.cloud.bucket import Bucket, Entry, Listing
 from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
 from shared.core.notes import Note, due_of, is_note_key, note_from_key, size_of_note
 from shared.core.quota import Ledger
@@ -107,9 +107,11 @@ class Spool:
         after = "submitted/"
         while True:
             listing = self._bucket.list("", after)
-            found = _sorted(found, listing.entries, now)
-            if not listing.more or len(found.due) >= NOTES_PER_SURVEY_MAX or found.later:
+            found = _sorted(found, listing, now)
+            if not listing.more:
                 return found
+            if len(found.due) >= NOTES_PER_SURVEY_MAX or found.later:
+                return msgspec.structs.replace(found, later=True)
             after = listing.entries[-1].key
 
     def read(self, keys: Sequence[str]) -> list[Note]:
@@ -145,8 +147,8 @@ class Spool:
         freed = [parts[0] for parts in found if parts and parts[1] == "free"]
         return self._ledger_of(work, max(freed)) if freed else Ledger()
 
-    def spooled(self, day: str) -> Spooled:
-        """Look at everything that lies in the spool; `day` (YYYY-MM-DD) is the one whose dead are counted."""
+    def spooled(self) -> Spooled:
+        """Look at everything that lies in the spool."""
         waiting = self.waiting()
         names = [entry.key.removeprefix("submitted/") for entry in self._all("submitted/")[0]]
         submissions = [key for key, state in map(submission_state, names) if state == "accepted"]
@@ -154,7 +156,7 @@ class Spool:
             notes=tuple((due_of(key), *size_of_note(key)) for key in waiting),
             submissions=tuple(size_of(key) for key in submissions),
             unlogged=len(self._all("unlogged/")[0]),
-            dead_today=len(self._all(f"dead/{day}/")[0]),
+            dead=tuple(self.dead()),
         )
 
     def last_status(self) -> Status | None:
@@ -229,11 +231,11 @@ def _lease_parts(key: str) -> tuple[int, str] | None:
     return (int(number), state) if number.isdecimal() and state in {"held", "free"} else None
 
 
-def _sorted(found: Survey, entries: Iterable[Entry], now: float) -> Survey:
+def _sorted(found: Survey, listing: Listing, now: float) -> Survey:
     """Add a page of a listing to a survey."""
     intents, accepted, unlogged = list(found.intents), list(found.accepted), list(found.unlogged)
     due, later = list(found.due), found.later
-    for entry in entries:
+    for entry in listing.entries:
         area, _, name = entry.key.partition("/")
         if area == "submitted":
             key, state = submission_state(name)
@@ -248,4 +250,4 @@ def _sorted(found: Survey, entries: Iterable[Entry], now: float) -> Survey:
                 due.append(name)
             else:
                 later = True
-    return Survey(tuple(intents), tuple(accepted), tuple(unlogged), tuple(due), later)
+    return Survey(tuple(intents), tuple(accepted), tuple(unlogged), tuple(due), later, listing.date)

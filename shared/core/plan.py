@@ -4,7 +4,7 @@ Rules:
 
 1. Equal URLs of one kind and form merge: one unit covers all of their tasks.
 2. The most urgent lane goes first; inside it, the oldest change.
-3. A URL is not prefetched while a refresh of it waits or is unfinished.
+3. A URL is not prefetched while a refresh of it waits or is unfinished, nor once its object was removed.
 4. What the day's or the minute's quota does not leave is deferred, never dropped.
 """
 
@@ -55,10 +55,12 @@ class Deferral(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What goes now and what waits. Every task of the input stands in exactly one of both."""
+    """What goes now, what waits and what is void. Every task of the input stands in exactly one of the three."""
 
     calls: tuple[Call, ...] = ()
     deferred: tuple[Deferral, ...] = ()
+    void: tuple[Task, ...] = ()
+    """Prefetches of objects that were removed since: there is nothing to fetch."""
 
 
 class _Target(msgspec.Struct):
@@ -82,18 +84,24 @@ class _Target(msgspec.Struct):
 class Refreshing:
     """Refreshes that wait or run, and which URLs they cover."""
 
-    def __init__(self, targets: Iterable[tuple[Form, str]] = ()) -> None:
-        self._urls: dict[Form, set[str]] = {form: set() for form in Form}
-        for form, url in targets:
-            self._urls[form].add(url)
+    def __init__(self, tasks: Iterable[Task] = ()) -> None:
+        self._tasks: dict[tuple[Form, str], list[Task]] = {}
+        for task in tasks:
+            self.add(task)
 
-    def covers(self, url: str) -> bool:
-        """Whether one of them is about a URL: itself, a folder above it, or all variants of its path."""
+    def add(self, task: Task) -> None:
+        """Take in one more. Its due time tells how long it waits."""
+        if task.kind is Kind.REFRESH:
+            self._tasks.setdefault((task.form, task.url), []).append(task)
+
+    def covering(self, url: str) -> list[Task]:
+        """Find those about a URL: of itself, of a folder above it, or of all variants of its path."""
+        if not self._tasks:
+            return []
         bare = url.partition("?")[0]
-        if url in self._urls[Form.FILE] or bare in self._urls[Form.IGNORE_PARAMS]:
-            return True
-        folders = self._urls[Form.DIRECTORY]
-        return bool(folders) and any(bare[: end + 1] in folders for end, sign in enumerate(bare) if sign == "/")
+        folders = [(Form.DIRECTORY, bare[: end + 1]) for end, sign in enumerate(bare) if sign == "/"]
+        targets = [(Form.FILE, url), (Form.IGNORE_PARAMS, bare), *folders]
+        return [task for target in targets for task in self._tasks.get(target, ())]
 
 
 def plan(
@@ -101,25 +109,65 @@ def plan(
     ledger: Ledger,
     limits: Limits,
     now: float,
-    unfinished: Iterable[tuple[Form, str]] = (),
+    refreshing: Iterable[Task] = (),
 ) -> Plan:
-    """Plan the next calls. `unfinished` are forms and URLs of refreshes that run, or wait for a later time."""
-    targets = sorted(_merge(tasks), key=lambda target: target.urgency)
-    waiting = [(target.form, target.url) for target in targets if target.kind is Kind.REFRESH]
-    refreshing = Refreshing([*unfinished, *waiting])
+    """Plan the next calls. `refreshing` are refreshes that run, or wait for a later time."""
+    targets = sorted(_merge(tasks), key=lambda target: (target.kind is Kind.PREFETCH, *target.urgency))
+    known = Refreshing(refreshing)
     going: list[_Target] = []
     deferred: list[Deferral] = []
+    void: list[Task] = []
     budget = _Budget(ledger.at(now), limits, now)
     for target in targets:
-        if target.kind is Kind.PREFETCH and refreshing.covers(target.url):
-            due, reason = now + UNFINISHED_REFRESH_WAIT_SECONDS, "a refresh of the same URL is unfinished"
-        else:
+        due, reason = 0.0, ""
+        if target.kind is Kind.PREFETCH:
+            due, reason = _wait_for(target, known.covering(target.url), now, void)
+        if target.tasks and not reason:
             due, reason = budget.take(target)
+        for task in target.tasks:
+            known.add(msgspec.structs.replace(task, due=due))
         if reason:
             deferred.extend(Deferral(task, due, reason) for task in target.tasks)
-        else:
+        elif target.tasks:
             going.append(target)
-    return Plan(tuple(_calls(going)), tuple(deferred))
+    return Plan(tuple(_calls(going)), tuple(deferred), tuple(void))
+
+
+def joined(planned: Plan, later: Iterable[Task]) -> Plan:
+    """Let calls also cover what waits for a later time and asks for the same: that saves its unit."""
+    by_target: dict[tuple[Kind, Form, bool, str], list[Task]] = {}
+    for task in later:
+        by_target.setdefault(_key(task), []).append(task)
+    return msgspec.structs.replace(planned, calls=tuple(_with(call, by_target) for call in planned.calls))
+
+
+def _with(call: Call, later: dict[tuple[Kind, Form, bool, str], list[Task]]) -> Call:
+    own = {task.id for task in call.tasks}
+    targets = dict.fromkeys(map(_key, call.tasks))
+    more = [task for target in targets for task in later.get(target, ()) if task.id not in own]
+    return msgspec.structs.replace(call, tasks=(*more, *call.tasks)) if more else call
+
+
+def _wait_for(prefetch: _Target, refreshes: list[Task], now: float, void: list[Task]) -> tuple[float, str]:
+    """Tell until when a prefetch waits for refreshes that cover it; what a removal has made void leaves it."""
+    gone = [task for task in prefetch.tasks if any(_removes(refresh, task) for refresh in refreshes)]
+    prefetch.tasks = [task for task in prefetch.tasks if task not in gone]
+    void += gone
+    if not refreshes:
+        return 0.0, ""
+    ready = max(now, *(refresh.due for refresh in refreshes))
+    return ready + UNFINISHED_REFRESH_WAIT_SECONDS, "a refresh of the same URL is unfinished"
+
+
+def _removes(refresh: Task, prefetch: Task) -> bool:
+    """Whether a refresh is for the removal of the object, at a later time than the prefetch is about."""
+    one, other = refresh.cause, prefetch.cause
+    return refresh.lane is Lane.REMOVED and (one.bucket, one.key) == (other.bucket, other.key) and one.time > other.time
+
+
+def _key(task: Task) -> tuple[Kind, Form, bool, str]:
+    """Name what a task asks for; one unit covers all that ask for the same."""
+    return (task.kind, task.form, task.force, task.url)
 
 
 def _merge(tasks: Iterable[Task]) -> list[_Target]:
@@ -130,7 +178,7 @@ def _merge(tasks: Iterable[Task]) -> list[_Target]:
         if task.id in seen:
             continue
         seen.add(task.id)
-        key = (task.kind, task.form, task.force, task.url)
+        key = _key(task)
         if key in targets:
             targets[key].tasks.append(task)
         else:

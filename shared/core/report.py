@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from shared.core.quota import DAY_SECONDS, Ledger, day_of, day_start
+from shared.core.spool import Grave, utc_day
 
 USED_ALARM_PERCENT = 80
 STUCK_ALARM_SECONDS = 900.0
@@ -53,7 +54,10 @@ class Status(msgspec.Struct, frozen=True):
     """URLs that the CDN has accepted and not finished."""
     unlogged: int
     """Batches of outcomes that wait for the log store."""
+    dead: Pile
+    """What was given up and still lies in `dead/`."""
     dead_today: int
+    """How many of these were given up today (UTC)."""
     alarms: tuple[str, ...] = ()
 
 
@@ -65,7 +69,7 @@ class Spooled(msgspec.Struct, frozen=True):
     submissions: tuple[tuple[float, int], ...] = ()
     """Of each accepted call its time and its number of URLs."""
     unlogged: int = 0
-    dead_today: int = 0
+    dead: tuple[Grave, ...] = ()
 
 
 def status(ledger: Ledger, spooled: Spooled, now: float) -> Status:
@@ -81,7 +85,8 @@ def status(ledger: Ledger, spooled: Spooled, now: float) -> Status:
         waiting_until_reset=_pile((due, count) for due, _, count in spooled.notes if due >= reset),
         in_flight=_pile(spooled.submissions),
         unlogged=spooled.unlogged,
-        dead_today=spooled.dead_today,
+        dead=_pile((grave.modified, 1) for grave in spooled.dead),
+        dead_today=sum(grave.day == utc_day(now) for grave in spooled.dead),
     )
     return msgspec.structs.replace(plain, alarms=tuple(_alarms(plain)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused
 from shared.core.quota import after_reset, minute_of, minute_start
 
@@ -12,8 +14,20 @@ REFUSED_WAIT_SECONDS = 60.0
 
 
 FAILED_TRIES_MAX = 5
+"""How often a task may fail at the CDN before it is given up."""
 FAILED_PAUSE_FIRST_SECONDS = 60.0
 FAILED_PAUSE_MAX_SECONDS = 3_600.0
+
+
+_ORIGIN_REFUSES = re.compile(r"StatusCode4(?!08|25|29)[0-9X]{2}", re.IGNORECASE)
+
+
+def is_hopeless(description: str) -> bool:
+    """Whether a failure at the CDN comes again for sure: the origin does not have the object, or does not give it.
+
+    `description` is without spaces, as `cdntask` reads it. The vendor documents these texts for 5XX only.
+    """
+    return bool(_ORIGIN_REFUSES.search(description))
 
 
 def failed_pause(failures: int, chance: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 import msgspec
 
@@ -27,13 +28,15 @@ class Intent(msgspec.Struct, frozen=True):
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """Keys of what lies in the spool. `later` tells that notes are there which are not due yet."""
+    """Keys of what lies in the spool. `later` tells that there are further notes: not due yet, or too many to list."""
 
     intents: tuple[Intent, ...] = ()
     accepted: tuple[str, ...] = ()
     unlogged: tuple[str, ...] = ()
     due: tuple[str, ...] = ()
     later: bool = False
+    date: float = 0.0
+    """When it was made, in whole epoch seconds by OSS's clock."""
 
 
 class Grave(msgspec.Struct, frozen=True):
@@ -66,6 +69,11 @@ class Bad(msgspec.Struct, frozen=True, omit_defaults=True):
     event: str = ""
     request_id: str = ""
     task: Task | None = None
+
+
+def utc_day(now: float) -> str:
+    """The day that `dead/` sorts by: YYYY-MM-DD in UTC."""
+    return datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d")
 
 
 def submission_key(batch: Batch, check: float) -> str:

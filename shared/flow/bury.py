@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime, timezone
 
 from shared.core.events import BadEvent
 from shared.core.model import Task, digest
-from shared.core.spool import Bad
+from shared.core.spool import Bad, utc_day
 from shared.flow.kit import Invocation, Kit
 
 
@@ -16,7 +15,7 @@ def bury_event(kit: Kit, run: Invocation, bad: BadEvent) -> str:
     event = base64.b64encode(bad.payload).decode()
     bad_id = digest(event)
     now = kit.clock()
-    kit.spool.bury(Bad(id=bad_id, day=_day(now), at=now, reason=bad.reason, event=event, request_id=run.request_id))
+    kit.spool.bury(Bad(id=bad_id, day=utc_day(now), at=now, reason=bad.reason, event=event, request_id=run.request_id))
     kit.report.error("an event could not be read; it is kept in dead/", reason=bad.reason, dead_id=bad_id)
     return bad_id
 
@@ -24,9 +23,5 @@ def bury_event(kit: Kit, run: Invocation, bad: BadEvent) -> str:
 def bury_task(kit: Kit, run: Invocation, task: Task, reason: str) -> None:
     """Keep a task that was given up, with its whole history."""
     now = kit.clock()
-    kit.spool.bury(Bad(id=task.id, day=_day(now), at=now, reason=reason, request_id=run.request_id, task=task))
+    kit.spool.bury(Bad(id=task.id, day=utc_day(now), at=now, reason=reason, request_id=run.request_id, task=task))
     kit.report.error("a task was given up; it is kept in dead/", url=task.url, reason=reason, dead_id=task.id)
-
-
-def _day(now: float) -> str:
-    return datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d")

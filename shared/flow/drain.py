@@ -10,20 +10,19 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shared.core.errors import CdnError, Unreachable
 from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
-from shared.core.model import Form, Kind, Result, Step, Task
+from shared.core.model import Kind, Result, Step, Task
 from shared.core.notes import Note, rewrite
-from shared.core.plan import Call, Deferral, plan
+from shared.core.plan import Deferral, Plan, joined, plan
 from shared.core.quota import unit_of
-from shared.core.retry import due_after
 from shared.core.spool import Lease, Survey
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
-from shared.flow.resolve import resolve
+from shared.flow.resolve import Resolved, resolve
 from shared.flow.round import Round
 from shared.flow.submit import submit
 
@@ -86,19 +85,53 @@ def _hold(kit: Kit, run: Invocation, lease: Lease, last: Round, totals: dict[str
 def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: Sequence[str]) -> None:
     """Look, plan, submit, settle: one pass over what is due."""
     resolved = resolve(kit, survey, state)
+    rest = _Rest(kit, survey)
+    if state.intents:
+        rest.read()  # a call that was looked up may have covered tasks that are not due yet
     notes = [*(kit.spool.read(survey.due) if survey.due else []), *resolved.notes]
-    tasks = [task for each in notes for task in each.tasks]
-    tasks = [task for task in tasks if task.id not in resolved.held and task.turn not in state.ended]
+    due = _tasks(notes)
+    tasks = _free(due, resolved, state)
     if tasks:
-        _submit_all(kit, run, tasks, survey, state)
-    _settle(kit, run, survey, notes, state, old_leases)
+        _read_quota(kit, state)
+        refreshing: list[Task] = []
+        if any(task.kind is Kind.PREFETCH for task in tasks):
+            refreshing = [*_running(kit, survey), *due, *_tasks(rest.read())]
+        planned = plan(tasks, state.ledger, kit.limits, kit.clock(), refreshing)
+        if planned.calls:
+            planned = joined(planned, _free(_tasks(rest.read()), resolved, state))
+        _carry_out(kit, run, planned, state)
+    _settle(kit, run, survey, [*notes, *rest.notes], state, old_leases)
 
 
-def _submit_all(kit: Kit, run: Invocation, tasks: Sequence[Task], survey: Survey, state: Round) -> None:
-    _read_quota(kit, state)
+class _Rest:
+    """The notes that a survey does not name, since they are not due yet or too many. Read once, where they matter."""
+
+    def __init__(self, kit: Kit, survey: Survey) -> None:
+        self.notes: list[Note] = []
+        self._kit, self._due, self._unread = kit, survey.due, survey.later
+
+    def read(self) -> list[Note]:
+        """Read them, if that has not been done."""
+        if self._unread:
+            others = set(self._kit.spool.waiting()).difference(self._due)
+            self.notes = self._kit.spool.read(sorted(others))
+            self._unread = False
+        return self.notes
+
+
+def _tasks(notes: Iterable[Note]) -> list[Task]:
+    return [task for each in notes for task in each.tasks]
+
+
+def _free(tasks: Iterable[Task], resolved: Resolved, state: Round) -> list[Task]:
+    """Leave out what has ended, and what belongs to a call of unknown outcome."""
+    return [task for task in tasks if task.id not in resolved.held and task.turn not in state.ended]
+
+
+def _carry_out(kit: Kit, run: Invocation, planned: Plan, state: Round) -> None:
+    """Make the calls of a plan, as far as errors and time allow, and book what it defers and ends."""
     now = kit.clock()
-    unfinished = _unfinished(kit, survey) if any(task.kind is Kind.PREFETCH for task in tasks) else set()
-    planned = plan(tasks, state.ledger, kit.limits, now, unfinished)
+    state.superseded(planned.void, now, "the object was removed since")
     for deferral in planned.deferred:
         _defer(state, deferral, now)
     stopped: dict[str, CdnError] = {}
@@ -107,7 +140,7 @@ def _submit_all(kit: Kit, run: Invocation, tasks: Sequence[Task], survey: Survey
         if kit.clock() >= run.deadline or any(isinstance(error, Unreachable) for error in stopped.values()):
             return  # what was not sent stays in its notes, due as before
         if unit in stopped:
-            _defer_like(kit, state, call, stopped[unit])
+            state.defer_for(stopped[unit], call.tasks, kit.clock(), kit.chance(), tried=False)
         elif error := submit(kit, run, call, state):
             stopped[unit] = error
 
@@ -123,26 +156,15 @@ def _read_quota(kit: Kit, state: Round) -> None:
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
 
 
-def _unfinished(kit: Kit, survey: Survey) -> set[tuple[Form, str]]:
-    """Refreshes that the CDN has accepted and not completed, and those that wait for a later time."""
+def _running(kit: Kit, survey: Survey) -> list[Task]:
+    """Refreshes that the CDN has accepted and not completed."""
     accepted = kit.spool.submissions(f"{key}.accepted" for key in survey.accepted)
-    waiting = kit.spool.read(kit.spool.waiting())
-    tasks = [task for each in accepted.values() for task in each.batch.tasks]
-    tasks += [task for each in waiting for task in each.tasks]
-    return {(task.form, task.url) for task in tasks if task.kind is Kind.REFRESH}
+    return [task for each in accepted.values() for task in each.batch.tasks]
 
 
 def _defer(state: Round, deferral: Deferral, now: float) -> None:
     step = Step(now, Result.DEFERRED, "Planned", deferral.reason)
     state.defer([deferral.task], deferral.due, now, step, tried=False)
-
-
-def _defer_like(kit: Kit, state: Round, call: Call, error: CdnError) -> None:
-    """Defer a call for the error that stopped an earlier one of the same shape, without making it."""
-    now, chance = kit.clock(), kit.chance()
-    step = Step(now, Result.DEFERRED, error.code, error.message)
-    for task in call.tasks:
-        state.defer([task], due_after(error, task.attempt, now, chance), now, step, tried=False)
 
 
 def _settle(

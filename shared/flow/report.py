@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 import msgspec
 
 from shared.core.errors import CdnError, LogStoreDown
@@ -20,8 +18,7 @@ def report(kit: Kit, run: Invocation) -> dict[str, object]:
         ledger = ledger.with_reading(kit.cdn.quota(), now)
     except CdnError as error:
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
-    day = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d")
-    found = status(ledger, kit.spool.spooled(day), now)
+    found = status(ledger, kit.spool.spooled(), now)
     for alarm in new_alarms(kit.spool.last_status(), found):
         kit.report.error("alarm", alarm=alarm)
     kit.spool.write_status(found)

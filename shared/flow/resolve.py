@@ -22,6 +22,8 @@ from shared.flow.kit import Kit
 from shared.flow.round import Round
 
 ROWS_APPEAR_WITHIN_SECONDS = 15.0
+CLOCKS_AGREE_SECONDS = 2.0
+"""Of two calls made this close to each other nobody can tell which came first."""
 
 
 class Resolved(msgspec.Struct):
@@ -55,12 +57,11 @@ def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Roun
         kit.report.warning("the task list could not be asked; the call's tasks wait", code=error.code, call=batch.id)
         resolved.held |= ids
         return
-    now = kit.clock()
     if submission:
         accepted = Accepted(submission.task_ids, submission.request_id)
         state.accepted(batch, accepted, submission.accepted, book=False)
         state.intents.append(intent.key)
-    elif now - batch.created < ROWS_APPEAR_WITHIN_SECONDS:
+    elif survey.date - intent.modified < ROWS_APPEAR_WITHIN_SECONDS:
         resolved.held |= ids
     else:
         _give_up(kit, survey, batch, state, resolved)
@@ -71,9 +72,12 @@ def _give_up(kit: Kit, survey: Survey, batch: Batch, state: Round, resolved: Res
     """Let the tasks of a call that never arrived go again, but for those whose URLs another call has covered since."""
     others = [each for each in _others(kit, survey, batch, resolved) if _covers(each.batch, batch)]
     turns = {task.turn for each in others for task in each.batch.tasks} | state.ended
-    urls = {url for each in others for url in each.batch.urls if each.batch.created > batch.created}
+    urls = {
+        url for each in others for url in each.batch.urls if each.batch.created > batch.created + CLOCKS_AGREE_SECONDS
+    }
     left = [task for task in batch.tasks if task.turn not in turns and task.url not in urls]
-    state.superseded([task for task in batch.tasks if task.turn not in turns and task.url in urls], kit.clock())
+    covered = [task for task in batch.tasks if task.turn not in turns and task.url in urls]
+    state.superseded(covered, kit.clock(), "covered by a later call")
     if left:
         again = note(left)
         kit.spool.put(again)
@@ -95,7 +99,7 @@ def _finished(kit: Kit, survey: Survey, intent: Intent) -> Submission | None:
 
 def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved: Resolved) -> Submission | None:
     """The acceptance that the CDN's task list shows, written down now."""
-    ids = _look_up(kit, survey, batch, resolved)
+    ids = _look_up(kit, survey, intent, batch, resolved)
     if not ids:
         return None
     submission = Submission(batch.followed, ids, "", kit.clock())
@@ -104,14 +108,14 @@ def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved:
     return submission
 
 
-def _look_up(kit: Kit, survey: Survey, batch: Batch, resolved: Resolved) -> tuple[str, ...]:
+def _look_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved: Resolved) -> tuple[str, ...]:
     """The task ids under which the CDN has this call; empty where a sample URL has none."""
     others = _others(kit, survey, batch, resolved)
     ids: dict[str, None] = {}
     for url in _samples(batch):
-        page = kit.cdn.tasks(url=url, since=batch.created - 1, until=kit.clock() + 60)
+        page = kit.cdn.tasks(url=url, since=intent.modified - 1, until=survey.date + 60)
         kit.sleep(1.0 / TASK_LIST_CALLS_PER_SECOND)
-        rows = Counter(row.task_id for row in page.rows if _can_be_own(row, url, batch))
+        rows = Counter(row.task_id for row in page.rows if _can_be_own(row, url, intent, batch))
         # Calls of one second share an id, so of equal rows each of our other submissions of the URL takes one.
         rows.subtract(task_id for each in others if url in each.batch.urls for task_id in each.task_ids)
         own = [task_id for task_id, count in rows.items() if count > 0]
@@ -136,7 +140,7 @@ def _samples(batch: Batch) -> Iterable[str]:
     return dict.fromkeys([*of_domains.values(), urls[len(urls) // 2], urls[-1]])
 
 
-def _can_be_own(row: CdnTask, url: str, batch: Batch) -> bool:
-    """Whether a row can be of this call. Rows have whole seconds, so the intent's second counts as not older."""
+def _can_be_own(row: CdnTask, url: str, intent: Intent, batch: Batch) -> bool:
+    """Whether a row can be of this call. Times have whole seconds, so the intent's second counts as not older."""
     prefetch = row.object_type in {"preload", "prefetch"}
-    return row.url == url and row.created >= int(batch.created) and prefetch == (batch.kind is Kind.PREFETCH)
+    return row.url == url and row.created >= intent.modified and prefetch == (batch.kind is Kind.PREFETCH)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from shared.core.cdntask import Accepted
+from shared.core.errors import CdnError
 from shared.core.model import Batch, Outcome, Result, Step, Task, outcome
 from shared.core.quota import Ledger
+from shared.core.retry import due_after
 
 
 @dataclass
@@ -50,11 +52,11 @@ class Round:
         if book:
             self.ledger = self.ledger.after(batch, now)
 
-    def superseded(self, tasks: Iterable[Task], now: float) -> None:
-        """Tasks end here whose URL a later call has covered."""
+    def superseded(self, tasks: Iterable[Task], now: float, reason: str) -> None:
+        """Tasks end here that something later has made needless."""
         for task in tasks:
             self.ended.add(task.turn)
-            self.outcomes.append(outcome(task, Result.SUPERSEDED, now, message="covered by a later call"))
+            self.outcomes.append(outcome(task, Result.SUPERSEDED, now, message=reason))
 
     def lost_answer(self, batch: Batch, code: str, message: str, now: float) -> None:
         """A call's answer was lost: it is booked as spent, and its tasks stay until the CDN has been asked."""
@@ -80,6 +82,12 @@ class Round:
                     due=due,
                 )
             )
+
+    def defer_for(self, error: CdnError, tasks: Iterable[Task], now: float, chance: float, *, tried: bool) -> None:
+        """Tasks wait because of an error, each as long as the error and its own tries ask for."""
+        step = Step(now, Result.DEFERRED, error.code, error.message, error.request_id if tried else "")
+        for task in tasks:
+            self.defer([task], due_after(error, task.attempt, now, chance), now, step, tried=tried)
 
     def bury(self, tasks: Sequence[Task], now: float, step: Step) -> None:
         """Tasks that can never go end here, with their history."""

@@ -3,7 +3,8 @@
 Rules:
 
 1. A task of a URL that is complete is done; where its site asks for it, a prefetch follows.
-2. A task that failed at the CDN is tried again a bounded number of times, then kept in `dead/` with its history.
+2. A task that failed at the CDN is tried again a bounded number of times, not at all where the origin has no such
+   object, then kept in `dead/` with its history.
 3. What follows a submission is durable before the submission is deleted.
 4. While a call's outcome is unknown, the submissions of shortly before it stay: they tell whose the rows are.
 """
@@ -20,7 +21,7 @@ from shared.core.errors import CdnError, Rejected
 from shared.core.limits import STATUS_CALLS_PER_SECOND, TASK_IDS_PER_STATUS_CALL_MAX
 from shared.core.model import Outcome, Result, Step, Submission, Task, outcome
 from shared.core.notes import notes_of
-from shared.core.retry import FAILED_TRIES_MAX, failed_pause
+from shared.core.retry import FAILED_TRIES_MAX, failed_pause, is_hopeless
 from shared.core.settlement import Settlement, lost, next_check, prefetch_after, settlement
 from shared.core.spool import check_of, size_of, submission_key
 from shared.flow.bury import bury_task
@@ -149,8 +150,8 @@ def _again(kit: Kit, task: Task, reason: str, now: float, step: _Progress) -> No
     """Let a task that failed at the CDN wait for its next try, or give it up."""
     step.counts["failed"] += 1
     tries = task.failures + 1
-    ends = tries >= FAILED_TRIES_MAX
     code, _, message = reason.partition(": ")
+    ends = tries >= FAILED_TRIES_MAX or is_hopeless(message)
     entry = Step(now, Result.DEAD if ends else Result.DEFERRED, code, message)
     due = 0.0 if ends else now + failed_pause(tries, kit.chance())
     later = msgspec.structs.replace(task, failures=tries, attempt=task.attempt + 1, due=due).with_step(entry)

@@ -28,7 +28,7 @@ from shared.core.isolate import by_domain, by_url, find_bad, halves
 from shared.core.model import Batch, Kind, Result, Step, Submission, Task, digest
 from shared.core.plan import Call, per_minute
 from shared.core.quota import unit_of
-from shared.core.retry import backoff, due_after
+from shared.core.retry import backoff
 from shared.flow.kit import Invocation, Kit
 from shared.flow.round import Round
 
@@ -162,7 +162,4 @@ def _stop(kit: Kit, call: Call, waiting: Sequence[Task], error: CdnError, state:
             request_id=error.request_id,
             tasks=len(waiting),
         )
-    chance = kit.chance()
-    for task in waiting:
-        step = Step(now, Result.DEFERRED, error.code, error.message, error.request_id)
-        state.defer([task], due_after(error, task.attempt, now, chance), now, step, tried=True)
+    state.defer_for(error, waiting, now, kit.chance(), tried=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.core.limits import Limits
 from shared.core.model import Form, Kind, Lane, Task
-from shared.core.plan import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, Refreshing, plan
+from shared.core.plan import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, Refreshing, joined, plan
 from shared.core.quota import Ledger, after_reset, minute_key, minute_of, minute_start, unit_of
 from tests import strategies
 from tests.strategies import NOW, make_task
@@ -43,9 +44,9 @@ def spent(calls: tuple[Call, ...]) -> Counter[str]:
 
 @planning
 def test_every_task_is_accounted_for_once(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
-    """Calls and deferrals together hold the input: nothing lost, nothing twice, nothing invented."""
+    """Calls, deferrals and what is void together hold the input: nothing lost, nothing twice, nothing invented."""
     made = plan(tasks, ledger, limits, NOW)
-    out = [task for call in made.calls for task in call.tasks] + [each.task for each in made.deferred]
+    out = [*(task for call in made.calls for task in call.tasks), *(each.task for each in made.deferred), *made.void]
     assert sorted({task.id: task for task in tasks}) == sorted(task.id for task in out)
 
 
@@ -215,14 +216,65 @@ def test_a_spent_quota_stops_its_own_form_only() -> None:
 
 @planning
 def test_nothing_is_prefetched_beside_its_refresh(tasks: list[Task], ledger: Ledger, limits: Limits) -> None:
-    """While a refresh that covers a URL is sent or waits, or is unfinished at the CDN, its prefetch steps back."""
-    unfinished = [(task.form, task.url) for task in tasks[::3]]
-    refreshing = Refreshing([*unfinished, *((task.form, task.url) for task in tasks if task.kind is Kind.REFRESH)])
-    made = plan(tasks, ledger, limits, NOW, unfinished)
+    """While a refresh that covers a URL is sent, waits or is unfinished, its prefetch steps back as long."""
+    made = plan(tasks, ledger, limits, NOW, tasks[::3])
+    waiting = [msgspec.structs.replace(each.task, due=each.due) for each in made.deferred]
+    refreshing = Refreshing([*tasks, *waiting])
     sent = {url for call in made.calls if call.kind is Kind.PREFETCH for url in urls(call)}
-    assert [] == [url for url in sent if refreshing.covers(url)]
-    held = [each for each in made.deferred if each.task.kind is Kind.PREFETCH and refreshing.covers(each.task.url)]
-    assert [] == [each for each in held if each.due != NOW + UNFINISHED_REFRESH_WAIT_SECONDS]
+    assert [] == [url for url in sent if refreshing.covering(url)]
+    for each in made.deferred:
+        if each.task.kind is Kind.PREFETCH and (covering := refreshing.covering(each.task.url)):
+            latest = max(NOW, *(refresh.due for refresh in covering))
+            assert latest + UNFINISHED_REFRESH_WAIT_SECONDS == each.due
+
+
+def test_a_prefetch_waits_as_long_as_its_refresh() -> None:
+    """Where the refresh waits for tomorrow's quota, the prefetch is not looked at each minute until then."""
+    spent_day = Ledger(read_at=NOW, total={"url": 10, "prefetch": 10}, remaining={"url": 0, "prefetch": 10})
+    refresh, prefetch = make_task(f"{HOST}/a"), make_task(f"{HOST}/a", kind=Kind.PREFETCH)
+    due = {each.task.kind: each.due for each in plan([prefetch, refresh], spent_day, FREE, NOW).deferred}
+    assert {Kind.REFRESH: after_reset(NOW), Kind.PREFETCH: after_reset(NOW) + UNFINISHED_REFRESH_WAIT_SECONDS} == due
+
+
+@pytest.mark.parametrize(
+    ("lane", "age", "key", "void"),
+    [
+        (Lane.REMOVED, 5.0, "", True),
+        (Lane.REMOVED, -5.0, "", False),
+        (Lane.REMOVED, 0.0, "", False),
+        (Lane.OVERWRITTEN, 5.0, "", False),
+        (Lane.REMOVED, 5.0, "another key of the same URL", False),
+    ],
+)
+def test_only_a_later_removal_makes_a_prefetch_void(lane: Lane, age: float, key: str, *, void: bool) -> None:
+    """What was removed after the change that asked for the prefetch cannot be fetched; all else still can."""
+    prefetch = make_task(f"{HOST}/a", kind=Kind.PREFETCH, time=NOW - age)
+    refresh = make_task(f"{HOST}/a", lane=lane)
+    if key:
+        refresh = msgspec.structs.replace(refresh, cause=msgspec.structs.replace(refresh.cause, key=key))
+    made = plan([prefetch], Ledger(), FREE, NOW, [refresh])
+    assert ((prefetch,) if void else ()) == made.void
+    assert ([] if void else [prefetch]) == [each.task for each in made.deferred]
+
+
+@given(strategies.task_lists(), strategies.task_lists(), strategies.ledgers(), strategies.limits())
+def test_what_waits_joins_a_call_of_its_url(
+    tasks: list[Task], later: list[Task], ledger: Ledger, limits: Limits
+) -> None:
+    """A task that waits goes with a call that asks for the same; the call's URLs and units stay as they are."""
+    made = plan(tasks, ledger, limits, NOW)
+    full = joined(made, later)
+    assert [set(urls(call)) for call in made.calls] == [set(urls(call)) for call in full.calls]
+    for before, after in zip(made.calls, full.calls, strict=True):
+        assert (before.kind, before.form, before.force) == (after.kind, after.form, after.force)
+        own, joining = set(before.tasks), set(after.tasks) - set(before.tasks)
+        assert own | joining == set(after.tasks)
+        assert joining <= set(later)
+    asked = {(task.kind, task.form, task.force, task.url) for call in made.calls for task in call.tasks}
+    gone = {task.id for call in full.calls for task in call.tasks}
+    assert [] == [
+        task for task in later if (task.kind, task.form, task.force, task.url) in asked and task.id not in gone
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +291,7 @@ def test_nothing_is_prefetched_beside_its_refresh(tasks: list[Task], ledger: Led
 )
 def test_a_refresh_covers_what_its_form_says(form: Form, url: str, *, covered: bool) -> None:
     """A folder covers what lies below it, ignore-params all variants of a path, a file itself."""
-    assert covered is Refreshing([(form, url)]).covers(f"{HOST}/a/b.css")
+    assert covered is bool(Refreshing([make_task(url, form=form)]).covering(f"{HOST}/a/b.css"))
 
 
 def test_small_domains_share_calls() -> None:

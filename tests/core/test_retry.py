@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, Unreachable
 from shared.core.quota import after_reset, minute_start
-from shared.core.retry import BACKOFF_MAX_SECONDS, backoff, due_after, failed_pause
+from shared.core.retry import BACKOFF_MAX_SECONDS, backoff, due_after, failed_pause, is_hopeless
 from tests.strategies import NOW
 
 
@@ -57,3 +57,22 @@ def test_a_wait_is_never_in_the_past_nor_beyond_a_day(error: CdnError, attempt: 
 def test_what_fails_at_the_cdn_waits_longer_each_time(failures: int, pause: float) -> None:
     """Between half and the whole of a pause that quadruples up to an hour."""
     assert [pause / 2, pause] == [failed_pause(failures, chance) for chance in (0.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("description", "hopeless"),
+    [
+        ("OriginReturnStatusCode404", True),
+        ("OriginReturnStatusCode403", True),
+        ("OriginReturnStatusCode4XX", True),
+        ("OriginReturnStatusCode5XX", False),
+        ("OriginReturnStatusCode408", False),
+        ("OriginReturnStatusCode429", False),
+        ("OriginTimeout", False),
+        ("InternalError", False),
+        ("", False),
+    ],
+)
+def test_only_what_the_origin_refuses_is_hopeless(description: str, *, hopeless: bool) -> None:
+    """An origin that refuses will refuse again; one that is slow, busy or broken may not."""
+    assert hopeless is is_hopeless(description)

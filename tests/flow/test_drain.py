@@ -121,6 +121,21 @@ def test_the_minute_s_limit_defers_to_the_next_minute() -> None:
     assert {"OK"} == {call.code for call in world.refresh_calls()}
 
 
+def test_a_new_change_takes_along_what_waits_of_its_url() -> None:
+    """A removal that may use the reserve covers the overwrite that waits for tomorrow: one unit for both."""
+    world = World(options=Options(limits=Limits(url_refreshes_per_day=10)), env={"RESERVE_PERCENT": "20"})
+    for number in range(10):
+        world.deliver(world.put(f"{number}.html"))
+    assert len(world.spool("waiting/")) == 2
+    world.deliver(world.remove("9.html"))
+    assert len(world.spool("waiting/")) == 1
+    world.clock.advance(86_400)
+    world.tick()
+    assert [f"https://static.example.com/{number}.html" for number in (*range(8), 9, 8)] == world.submitted_urls()
+    superseded = [record for record in world.outcomes() if record["result"] == "superseded"]
+    assert ["https://static.example.com/9.html"] == [record["url"] for record in superseded]
+
+
 def test_the_log_store_down_stops_no_task() -> None:
     """Outcomes wait in the spool while the log store is down, and are written once it answers, in order."""
     world = World()

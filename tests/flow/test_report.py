@@ -50,6 +50,24 @@ def test_what_waits_for_tomorrow_is_visible() -> None:
     assert "reset: tasks wait for tomorrow's quota" in status["alarms"]
 
 
+def test_what_was_given_up_is_counted_for_as_long_as_it_lies_there() -> None:
+    """Yesterday's dead are still counted, with their age; the alarm is about today's."""
+    world = _small(10)
+    world.deliver(b"not an event")
+    given_up = world.clock.now()
+    world.tick()
+    status = world.spooled("report/status.json")
+    assert (1, 1) == (status["dead"]["count"], status["dead_today"])
+    assert "dead: tasks or events were given up today" in status["alarms"]
+    world.clock.advance(86_400)
+    world.deliver(b"another")
+    world.clock.advance(86_400)
+    world.tick()
+    status = world.spooled("report/status.json")
+    assert (2, int(given_up), 0) == (status["dead"]["count"], status["dead"]["oldest"], status["dead_today"])
+    assert [] == [alarm for alarm in status["alarms"] if alarm.startswith("dead")]
+
+
 def test_an_alarm_is_raised_once() -> None:
     """Passing a threshold prints one line, not one a minute."""
     world = _small(10)

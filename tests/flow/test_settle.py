@@ -55,6 +55,30 @@ def test_a_prefetch_gives_way_to_a_newer_change() -> None:
             assert all(finish <= accepted for other, start, finish in kinds if other == "refresh" and start < accepted)
 
 
+def test_two_refreshes_of_a_url_are_followed_by_one_prefetch() -> None:
+    """The prefetch after the first refresh waits for the second, and then goes with the one after that."""
+    world = World(PREFETCHING, options=Options(limits=Limits(refresh_duration_seconds=(300.0, 300.0))))
+    world.deliver(world.put("a.html", b"1"))
+    world.clock.advance(290)
+    world.deliver(world.put("a.html", b"2"))
+    world.minutes(30)
+    assert ["refresh", "refresh", "prefetch"] == [row.kind for row in world.cloud.cdn.submissions]
+    assert [] == world.spool("waiting/") + world.spool("submitted/")
+
+
+def test_what_was_removed_is_not_prefetched() -> None:
+    """Where the object goes before its prefetch does, no unit is spent on fetching what is no more."""
+    world = World(PREFETCHING)
+    world.deliver(world.put("a.html"))
+    world.clock.advance(290)
+    world.deliver(world.remove("a.html"))
+    world.minutes(60)
+    assert ["refresh", "refresh"] == [row.kind for row in world.cloud.cdn.submissions]
+    assert {"accepted": 2, "done": 2, "superseded": 1} == {
+        result: count for result, count in _ends(world).items() if count
+    }
+
+
 def test_a_task_that_fails_at_the_cdn_is_tried_again() -> None:
     """A failed refresh goes again after a pause, and is done once it succeeds."""
     world = World()
@@ -80,6 +104,17 @@ def test_a_task_that_always_fails_is_given_up_with_its_history() -> None:
     (key,) = world.spool("dead/")
     assert ["deferred"] * 4 + ["dead"] == [step["result"] for step in world.spooled(key)["task"]["history"]]
     assert world.spool("waiting/") == []
+
+
+def test_a_prefetch_of_what_the_origin_lacks_is_given_up_at_once() -> None:
+    """Where the origin answers 404, no further unit is spent: the task goes to dead/ with the CDN's words."""
+    world = World(PREFETCHING.replace("refresh-then-prefetch", "prefetch"))
+    world.cloud.cdn.fail = lambda _url: "Origin Return StatusCode 404"
+    world.deliver(world.put("a.html"))
+    world.minutes(60)
+    assert [URL] == world.submitted_urls()
+    (key,) = world.spool("dead/")
+    assert "Failed: OriginReturnStatusCode404" == world.spooled(key)["reason"]
 
 
 def test_the_cdn_s_event_settles_at_once() -> None:

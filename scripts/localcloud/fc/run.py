@@ -158,8 +158,29 @@ def exited(*, cold: bool = False, log: bytes = b"") -> Result:
     return failure(Outcome.EXITED, message, "FunctionExitedError", cold=cold, log=log)
 
 
+class NoProcesses:
+    """The half of a runner that has nothing to do where calls run in this process."""
+
+    def watch(self, sink: Callable[[LogLine], None]) -> None:
+        """Do nothing: what functions print goes to this process's own output."""
+
+    def kill_one(self, function: str | None) -> bool:  # noqa: ARG002 - the runner's surface
+        """Kill nothing: there is no process of its own to kill."""
+        return False
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to make ready."""
+
+    async def prewarm(self, call: Call, count: int) -> int:  # noqa: ARG002 - the runner's surface
+        """Warm nothing."""
+        return 0
+
+    async def close(self) -> None:
+        """Do nothing: there is no instance to end."""
+
+
 @dataclass
-class CallableRunner:
+class CallableRunner(NoProcesses):
     """Runs plain functions in this process, each call to its end before `start` returns.
 
     Made for a virtual clock: a handler may move the clock, and calls that fall due meanwhile run inside it,
@@ -175,9 +196,6 @@ class CallableRunner:
     _busy: Counter[str] = field(default_factory=Counter)
     _idle: Counter[str] = field(default_factory=Counter)
     _inner_seconds: list[float] = field(default_factory=list)
-
-    def watch(self, sink: Callable[[LogLine], None]) -> None:
-        """Do nothing: handlers print to this process's own output."""
 
     def has_room(self, function: FunctionSpec) -> bool:
         """Tell whether fewer calls of the function run than its cap."""
@@ -225,17 +243,3 @@ class CallableRunner:
         except Exception as error:  # noqa: BLE001 - whatever the handler raises is its result
             return Result(Outcome.ERROR, json.dumps(describe_error(error)).encode(), cold)
         return Result(Outcome.OK, body, cold)
-
-    def kill_one(self, function: str | None) -> bool:  # noqa: ARG002 - the runner's surface
-        """Kill nothing: a handler in this process ends early by raising `Killed`."""
-        return False
-
-    async def open(self) -> None:
-        """Do nothing: there is nothing to make ready."""
-
-    async def prewarm(self, call: Call, count: int) -> int:  # noqa: ARG002 - the runner's surface
-        """Warm nothing."""
-        return 0
-
-    async def close(self) -> None:
-        """Do nothing: there is no instance to end."""
