@@ -172,19 +172,29 @@ class Batch(msgspec.Struct, frozen=True):
                 found[task.url] = task
         return found
 
-    @property
-    def followed(self) -> Batch:
-        """The same call with the newest task of each URL only: the others have ended as superseded."""
-        return msgspec.structs.replace(self, tasks=tuple(self.newest.values()))
+    def accepted(self, task_ids: tuple[str, ...], request_id: str, now: float) -> Submission:
+        """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded."""
+        newest = tuple(self.newest.values())
+        covered = {task.id for task in self.tasks}.difference(task.id for task in newest)
+        followed = msgspec.structs.replace(self, tasks=newest)
+        return Submission(followed, task_ids, request_id, now, tuple(sorted(covered)))
 
 
 class Submission(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A batch as the spool keeps it: an intent while `task_ids` is empty, accepted afterwards."""
+    """A batch as the spool keeps it: an intent while `task_ids` is empty, accepted afterwards.
+
+    Once accepted, the batch has the newest task of each URL only; `covered` has the ids of the others.
+    """
 
     batch: Batch
     task_ids: tuple[str, ...] = ()
     request_id: str = ""
     accepted: float = 0.0
+    covered: tuple[str, ...] = ()
+
+    def has(self, task: Task) -> bool:
+        """Whether this call was made for a task, too."""
+        return task.id in self.covered or any(own.id == task.id for own in self.batch.tasks)
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

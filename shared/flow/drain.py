@@ -18,7 +18,7 @@ from shared.core.model import Kind, Result, Step, Task
 from shared.core.notes import Note, rewrite
 from shared.core.plan import Deferral, Plan, joined, plan
 from shared.core.quota import unit_of
-from shared.core.spool import Lease, Survey
+from shared.core.spool import Lease, Survey, size_of
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
@@ -90,6 +90,7 @@ def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: 
         rest.read()  # a call that was looked up may have covered tasks that are not due yet
     notes = [*(kit.spool.read(survey.due) if survey.due else []), *resolved.notes]
     due = _tasks(notes)
+    _end_repeated(kit, survey, _free(due, resolved, state), state)
     tasks = _free(due, resolved, state)
     if tasks:
         _read_quota(kit, state)
@@ -126,6 +127,22 @@ def _tasks(notes: Iterable[Note]) -> list[Task]:
 def _free(tasks: Iterable[Task], resolved: Resolved, state: Round) -> list[Task]:
     """Leave out what has ended, and what belongs to a call of unknown outcome."""
     return [task for task in tasks if task.id not in resolved.held and task.turn not in state.ended]
+
+
+def _end_repeated(kit: Kit, survey: Survey, tasks: Sequence[Task], state: Round) -> None:
+    """End refreshes of events that were delivered before, as long as the call made for them is followed.
+
+    Only the task's own id tells: a change may be older than a call of its URL by the times of both, and still not
+    be covered by it, since nobody says whether an event's time is that of the upload's beginning or of its end.
+    """
+    new = [task for task in tasks if task.kind is Kind.REFRESH and not task.history]
+    if not new:
+        return
+    since = min(task.cause.time for task in new)
+    names = [f"{key}.accepted" for key in survey.accepted if size_of(key)[0] >= since]
+    made = kit.spool.submissions(names).values() if names else ()
+    repeated = [task for task in new if any(each.has(task) for each in made)]
+    state.superseded(repeated, kit.clock(), "the event was delivered before, and its call is followed")
 
 
 def _carry_out(kit: Kit, run: Invocation, planned: Plan, state: Round) -> None:

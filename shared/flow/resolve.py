@@ -102,7 +102,7 @@ def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved:
     ids = _look_up(kit, survey, intent, batch, resolved)
     if not ids:
         return None
-    submission = Submission(batch.followed, ids, "", kit.clock())
+    submission = batch.accepted(ids, "", kit.clock())
     kit.spool.accept(intent.key, submission)
     resolved.found.append(submission)
     return submission

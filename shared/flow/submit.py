@@ -25,7 +25,7 @@ from shared.core.errors import (
     spoils_domain,
 )
 from shared.core.isolate import by_domain, by_url, find_bad, halves
-from shared.core.model import Batch, Kind, Result, Step, Submission, Task, digest
+from shared.core.model import Batch, Kind, Result, Step, Task, digest
 from shared.core.plan import Call, per_minute
 from shared.core.quota import unit_of
 from shared.core.retry import backoff
@@ -109,7 +109,7 @@ def _send(kit: Kit, run: Invocation, call: Call, tasks: Sequence[Task], state: R
         state.intents.append(key)
         raise
     now = kit.clock()
-    kit.spool.accept(key, Submission(batch.followed, accepted.task_ids, accepted.request_id, now))
+    kit.spool.accept(key, batch.accepted(accepted.task_ids, accepted.request_id, now))
     state.intents.append(key)
     state.accepted(batch, accepted, now)
     return None

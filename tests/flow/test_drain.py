@@ -136,6 +136,30 @@ def test_a_new_change_takes_along_what_waits_of_its_url() -> None:
     assert ["https://static.example.com/9.html"] == [record["url"] for record in superseded]
 
 
+def test_an_event_that_comes_again_costs_nothing_while_its_call_is_followed() -> None:
+    """Events that were submitted together, the older covered by the newer, are both known when they come again."""
+    world = World()
+    world.deliver(world.put("warm.html"))
+    first, second = world.put("a.html", b"1"), world.put("a.html", b"2")
+    lease = world.instance.spool.take_lease("drain", "somebody")
+    assert lease is not None
+    world.deliver(first)
+    world.deliver(second)
+    world.instance.spool.release(lease, lease.ledger)
+    world.tick()
+    world.clock.advance(30)
+    for again in (first, second):
+        world.deliver(again)
+    url = "https://static.example.com/a.html"
+    assert [url] == world.submitted_urls()[1:]
+    assert [] == world.spool("waiting/")
+    world.deliver(world.put("a.html", b"3"))
+    assert [url, url] == world.submitted_urls()[1:]
+    assert {"accepted": 3, "superseded": 3} == {
+        result: count for result, count in world.results().items() if result != "report"
+    }
+
+
 def test_the_log_store_down_stops_no_task() -> None:
     """Outcomes wait in the spool while the log store is down, and are written once it answers, in order."""
     world = World()

@@ -29,6 +29,7 @@ def test_one_upload_is_accepted_in_eleven_service_calls() -> None:
     """A lone upload is submitted at once, by one call to the CDN, one to the log store and nine to the spool."""
     world = World()
     world.deliver(world.put("warm.html"))
+    world.clock.advance(1)
     world.calls.clear()
     summary = world.deliver(world.put("a.html"))
     assert summary["accepted"] == 1
