@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from scripts.benchmark import bursts, cold, latency, package
+from scripts.benchmark import bursts, cold, latency, package, poison
 
 Figure = dict[str, Any]
 
@@ -16,6 +16,7 @@ FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Figure]]] = {
     "burst": bursts.distinct,
     "hot": bursts.hot,
     "latency": latency.measure,
+    "poison": poison.measure,
     "cold": cold.measure,
     "package": package.measure,
 }
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--events", type=int, default=10_000, help="events of a burst; default %(default)s")
     parser.add_argument("--workers", type=int, default=50, help="concurrent function instances; default %(default)s")
     parser.add_argument("--rounds", type=int, default=200, help="uploads measured one at a time; default %(default)s")
+    parser.add_argument("--places", type=int, default=50, help="places of bad URLs in a batch; default %(default)s")
     parser.add_argument("--starts", type=int, default=7, help="cold starts of each kind; default %(default)s")
     asked = parser.parse_args(arguments)
     unknown = set(asked.figures) - FIGURES.keys()

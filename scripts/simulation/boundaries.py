@@ -113,6 +113,7 @@ def _fail_first_task(world: World) -> None:
 
 
 DAY = _limits(url_refreshes_per_day=2)
+RESERVED = {"URLS_PER_MINUTE_PER_DOMAIN": "1000", "RESERVE_PERCENT": "34", "LINGER_SECONDS": "0.5"}
 CASES = (
     Case("a single event", make_scenario(SITE, _puts(1))),
     Case("a removal", make_scenario(SITE, [*_puts(1), Action(START + 3, "remove", "www/0.html")])),
@@ -125,6 +126,19 @@ CASES = (
         make_scenario(SITE, [Action(START + 1 + number * 0.05, "put", "www/hot.html") for number in range(3)]),
     ),
     Case("done, and a prefetch follows", make_scenario(FOLLOWED, _puts(1))),
+    Case(
+        "a prefetch that a removal makes void",
+        make_scenario(FOLLOWED, [*_puts(1), Action(START + 40, "remove", "www/0.html")]),
+    ),
+    Case(
+        "a removal that takes along what waits for tomorrow",
+        make_scenario(
+            SITE,
+            [*_puts(3, RESET - 299), Action(RESET - 290, "remove", "www/2.html")],
+            _limits(url_refreshes_per_day=3),
+            environment=RESERVED,
+        ),
+    ),
     Case("a prefetch whose reply is lost", make_scenario(WARMED, _puts(1)), _lose_reply("PushObjectCache")),
     Case("a task that failed beside one that did not", make_scenario(SITE, _puts(2)), _fail_first_task),
 )

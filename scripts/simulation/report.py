@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.simulation.book import Book
-from scripts.simulation.facts import Facts
+from scripts.simulation.facts import FAILED, Facts
 from scripts.simulation.oracle import judge
 from scripts.simulation.scenario import draw
 from scripts.simulation.spending import units_floor
@@ -47,6 +48,10 @@ class Tally:
     units_spent: int = 0
     units_floor: int = 0
     repeated_records: int = 0
+    failures: int = 0
+    """Tasks that the CDN accepted and that failed there."""
+    retries: Counter[float] = field(default_factory=Counter)
+    """How many of those went again, by the seconds in between, rounded to a tenth."""
     virtual_seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     broken: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +64,11 @@ class Tally:
                 own.update(value)
             else:
                 setattr(self, name, own + value)
+
+    @property
+    def lost(self) -> int:
+        """How many changes were lost."""
+        return len({(each["seed"], each["message"]) for each in self.broken if each["rule"].startswith(("1", "2"))})
 
 
 def run_seed(seed: int, order: Order) -> Tally:
@@ -86,6 +96,8 @@ def count(book: Book) -> Tally:
         units_spent=len(book.rows),
         units_floor=units_floor(facts),
         repeated_records=len(records) - len(set(records)),
+        failures=sum(row.status == FAILED for row in book.rows),
+        retries=_retries(facts),
         virtual_seconds=book.ended - book.scenario.start,
     )
     copies = sum(len({each.request_id for each in fate.deliveries}) - 1 for fate in delivered)
@@ -98,16 +110,15 @@ def count(book: Book) -> Tally:
     return tally
 
 
-def figures(tallies: Iterable[Tally], wall_seconds: float) -> dict[str, Any]:
-    """Give the figures that the command prints."""
+def figures(tallies: Iterable[Tally], wall_seconds: float = 0.0) -> dict[str, Any]:
+    """Give the figures that the command prints; without a time that all of them took, no speed."""
     total = Tally()
     for tally in tallies:
         total.add(tally)
-    lost = {(each["seed"], each["message"]) for each in total.broken if each["rule"].startswith(("1", "2"))}
-    return {
+    found = {
         "seeds": total.seeds,
         "changes": total.changes,
-        "lost": len(lost),
+        "lost": total.lost,
         "rules_broken": len(total.broken),
         "broken": total.broken[:50],
         "given_up_by_platform": total.given_up,
@@ -117,11 +128,34 @@ def figures(tallies: Iterable[Tally], wall_seconds: float) -> dict[str, Any]:
         "units_floor": total.units_floor,
         "duplicates": total.units_spent - total.units_floor,
         "repeated_records": total.repeated_records,
+        "failures": total.failures,
+        "retried": sum(total.retries.values()),
+        "retry_seconds": _spread(total.retries),
         "faults": dict(sorted(total.faults.items())),
         "virtual_seconds": round(total.virtual_seconds),
-        "wall_seconds": round(wall_seconds, 2),
-        "changes_per_second": round(total.changes / wall_seconds, 1),
     }
+    if wall_seconds:
+        found["wall_seconds"] = round(wall_seconds, 2)
+        found["changes_per_second"] = round(total.changes / wall_seconds, 1)
+    return found
+
+
+def _retries(facts: Facts) -> Counter[float]:
+    """Find the submission that came next after each failure, of the same URL in the same form."""
+    found: Counter[float] = Counter()
+    for row in facts.book.rows:
+        same = [each for each in facts.rows[row.path] if each.form == row.form] if row.status == FAILED else []
+        again = next((each.accepted for each in same if each.accepted >= row.finish), None)
+        if again is not None:
+            found[round(again - row.finish, 1)] += 1
+    return found
+
+
+def _spread(retries: Counter[float]) -> dict[str, float | None]:
+    """Give the median, the 99th percentile (both by nearest rank) and the most of the seconds."""
+    seconds = sorted(retries.elements())
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {name: seconds[math.ceil(share * len(seconds)) - 1] if seconds else None for name, share in shares.items()}
 
 
 def _told(seed: int, broken: Broken, order: Order) -> dict[str, Any]:
