@@ -5,7 +5,7 @@ Each replaces one part of what an instance is made of. None is ever shipped, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -129,10 +129,10 @@ class PrefetchesAtOnce(Spool):
         self._work = work
         return super().take_lease(work, owner)
 
-    def submissions(self, names: Iterable[str]) -> dict[str, Submission]:
+    def survey(self, now: float) -> Survey:
         """Hide refreshes that run from the drain."""
-        seen = [name for name in names if self._work != "drain" or name.endswith(".submitting")]
-        return super().submissions(seen)
+        seen = super().survey(now)
+        return seen if self._work != "drain" else msgspec.structs.replace(seen, accepted=())
 
     def waiting(self) -> list[str]:
         """Hide what waits."""

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 
 from shared.core.errors import CdnError, Unreachable
 from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
-from shared.core.model import Kind, Result, Step, Task
+from shared.core.model import Kind, Result, Step, Submission, Task
 from shared.core.notes import Note, rewrite
 from shared.core.plan import Deferral, Plan, joined, plan
 from shared.core.quota import unit_of
-from shared.core.spool import Lease, Survey, size_of
+from shared.core.spool import Lease, Survey, call_of, size_of
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
@@ -27,6 +27,8 @@ from shared.flow.round import Round
 from shared.flow.submit import submit
 
 LINGER_POLLS = 10
+LOOKS_MAX = 3
+"""How often a drain looks for running refreshes while others move them; prefetches then wait for its next round."""
 
 
 def drain(kit: Kit, run: Invocation) -> dict[str, object]:
@@ -96,7 +98,9 @@ def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: 
         _read_quota(kit, state)
         refreshing: list[Task] = []
         if any(task.kind is Kind.PREFETCH for task in tasks):
-            refreshing = [*_running(kit, survey), *due, *_tasks(rest.read())]
+            running = _running(kit)
+            refreshing = [*(running or ()), *due, *_tasks(rest.read())]
+            tasks = [task for task in tasks if task.kind is Kind.REFRESH or running is not None]
         planned = plan(tasks, state.ledger, kit.limits, kit.clock(), refreshing)
         if planned.calls:
             planned = joined(planned, _free(_tasks(rest.read()), resolved, state))
@@ -173,10 +177,20 @@ def _read_quota(kit: Kit, state: Round) -> None:
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
 
 
-def _running(kit: Kit, survey: Survey) -> list[Task]:
-    """Refreshes that the CDN has accepted and not completed."""
-    accepted = kit.spool.submissions(f"{key}.accepted" for key in survey.accepted)
-    return [task for each in accepted.values() for task in each.batch.tasks]
+def _running(kit: Kit) -> list[Task] | None:
+    """Refreshes that the CDN has accepted and not completed; None where that could not be seen.
+
+    Who follows a submission writes it again under another key, so what was listed may be gone when it is read.
+    """
+    seen: dict[str, Submission] = {}
+    for _ in range(LOOKS_MAX):
+        accepted = kit.spool.survey(kit.clock()).accepted
+        names = {call_of(key): f"{key}.accepted" for key in accepted if call_of(key) not in seen}
+        found = kit.spool.submissions(names.values())
+        seen.update((each.batch.id, each) for each in found.values())
+        if len(found) == len(names):
+            return [task for each in seen.values() for task in each.batch.tasks]
+    return None
 
 
 def _defer(state: Round, deferral: Deferral, now: float) -> None:
