@@ -27,6 +27,8 @@ from shared.flow.round import Round
 from shared.flow.submit import submit
 
 LINGER_POLLS = 10
+REPEATED_AFTER_SECONDS = 2.0
+"""What comes sooner after its change than this is taken for the first delivery: a lone upload need not look."""
 LOOKS_MAX = 3
 """How often a drain looks for running refreshes while others move them; prefetches then wait for its next round."""
 
@@ -139,14 +141,16 @@ def _end_repeated(kit: Kit, survey: Survey, tasks: Sequence[Task], state: Round)
     Only the task's own id tells: a change may be older than a call of its URL by the times of both, and still not
     be covered by it, since nobody says whether an event's time is that of the upload's beginning or of its end.
     """
-    new = [task for task in tasks if task.kind is Kind.REFRESH and not task.history]
+    now = kit.clock()
+    late = [task for task in tasks if task.cause.time < now - REPEATED_AFTER_SECONDS]
+    new = [task for task in late if task.kind is Kind.REFRESH and not task.history]
     if not new:
         return
     since = min(task.cause.time for task in new)
     names = [f"{key}.accepted" for key in survey.accepted if size_of(key)[0] >= since]
     made = kit.spool.submissions(names).values() if names else ()
     repeated = [task for task in new if any(each.has(task) for each in made)]
-    state.superseded(repeated, kit.clock(), "the event was delivered before, and its call is followed")
+    state.superseded(repeated, now, "the event was delivered before, and its call is followed")
 
 
 def _carry_out(kit: Kit, run: Invocation, planned: Plan, state: Round) -> None:
