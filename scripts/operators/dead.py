@@ -1,4 +1,4 @@
-"""`cdnctl dead`: what was given up is listed, shown whole, or put back to be submitted."""
+"""`cdnctl dead`: what was given up is listed, shown whole, put back to be submitted, or deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from scripts.operators import show
 from scripts.operators.desk import Desk
 from scripts.operators.faults import Fault, plain, say
-from scripts.operators.requeue import again, put_back
+from scripts.operators.requeue import again, let_go, put_back
 from shared import flow
 from shared.core.model import Task
 from shared.core.spool import Bad, Grave
@@ -74,12 +74,8 @@ def requeue(desk: Desk, *, which: tuple[str, ...], everything: bool, dry_run: bo
 
     What cannot go again stays in dead/, is named with the reason, and makes the status 1.
     """
-    if everything == bool(which):
-        raise click.UsageError("Name one ID or more, or give --all.")
     parts = desk.instance
-    graves = parts.spool.dead()
-    named = graves if everything else list({one.key: one for each in which for one in _named(graves, each)}.values())
-    chosen, refused = _decide(desk, _exhumed(desk, named))
+    chosen, refused = _decide(desk, _exhumed(desk, _asked(desk, which, everything=everything)))
     verb = "would go again" if dry_run else "goes again"
     if chosen and not dry_run:
         put_back(parts.kit, parts.spool, chosen)
@@ -92,6 +88,30 @@ def requeue(desk: Desk, *, which: tuple[str, ...], everything: bool, dry_run: bo
         say(f"{key.partition('/')[2][: show.ID_SHOWN]} stays in dead/: {reason}")
     if refused:
         raise click.exceptions.Exit(1)
+
+
+@dead.command("drop")
+@click.argument("which", metavar="ID...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that stands in dead/.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.pass_obj
+def drop(desk: Desk, *, which: tuple[str, ...], everything: bool, dry_run: bool) -> None:
+    """Delete what need not go again. The outcome log keeps the reason, and that an operator let it go."""
+    parts = desk.instance
+    found = _exhumed(desk, _asked(desk, which, everything=everything))
+    if not dry_run:
+        let_go(parts.kit, parts.spool, found)
+    for bad in found.values():
+        what = bad.task.url if bad.task else "an event that could not be read"
+        click.echo(f"{'would be' if dry_run else 'is'} deleted  {bad.id[: show.ID_SHOWN]}  {plain(what)}")
+
+
+def _asked(desk: Desk, which: Sequence[str], *, everything: bool) -> list[Grave]:
+    """Find what the arguments name: some ids, or all."""
+    if everything == bool(which):
+        raise click.UsageError("Name one ID or more, or give --all.")
+    graves = desk.instance.spool.dead()
+    return graves if everything else list({one.key: one for each in which for one in _named(graves, each)}.values())
 
 
 def _exhumed(desk: Desk, graves: Sequence[Grave]) -> dict[str, Bad]:

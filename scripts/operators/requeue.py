@@ -5,7 +5,7 @@ Rules:
 1. A task that goes again is a new one, with counters at zero and the old history: its old self has ended. Its id
    follows from the old one, so a second try after a crash makes the same task.
 2. Only domains that a site still names are submitted again.
-3. The tasks are durable before what was given up is deleted.
+3. The tasks are durable before what was given up is deleted; what an operator lets go is in the log before that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from shared.cloud.spool import Spool
 from shared.core.events import read
-from shared.core.model import Result, Step, Task, digest, outcome
+from shared.core.model import Outcome, Result, Step, Task, digest, outcome
 from shared.core.notes import notes_of
 from shared.core.sites import Site
 from shared.core.spool import Bad
@@ -26,6 +26,7 @@ from shared.flow.kit import Kit
 from shared.flow.log import log_outcomes
 
 CODE = "Requeued"
+LET_GO = "LetGo"
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -76,3 +77,16 @@ def put_back(kit: Kit, spool: Spool, chosen: Mapping[str, Sequence[Task]]) -> No
         [outcome(task, Result.DEFERRED, now, code=CODE, message=task.history[-1].message) for task in tasks.values()],
     )
     spool.clean(dead=chosen)
+
+
+def let_go(kit: Kit, spool: Spool, found: Mapping[str, Bad]) -> None:
+    """Delete what was given up, by its key in `dead/`, once the log tells who did it and why it had been given up."""
+    log_outcomes(kit, [_dropped(bad, kit.clock()) for bad in found.values()])
+    spool.clean(dead=found)
+
+
+def _dropped(bad: Bad, now: float) -> Outcome:
+    message = f"an operator let it go; it had been given up: {bad.reason}"
+    if bad.task is None:
+        return Outcome(now, Result.DEAD, event_id=bad.id, code=LET_GO, message=message)
+    return outcome(bad.task, Result.DEAD, now, code=LET_GO, message=message)

@@ -185,6 +185,24 @@ def test_a_dry_run_changes_nothing() -> None:
     assert before == world.spool()
 
 
+def test_what_need_not_go_is_deleted_and_the_log_says_so() -> None:
+    """Dropped, a task is gone from dead/ and never submitted; its last record tells who did it, and the old reason."""
+    world = with_dead_task()
+    world.deliver(b"no event")
+    task_id, event_id = ids(world)
+    before = world.spool()
+    assert cdnctl(world, "drop", "--all", "--dry-run").output.count("would be deleted  ") == 2
+    assert before == world.spool()
+    result = cdnctl(world, "drop", task_id, event_id)
+    assert (0, 2) == (result.exit_code, result.output.count("is deleted  "))
+    assert [] == world.spool("dead/")
+    records = world.outcomes()[-2:]
+    assert {("dead", "LetGo")} == {(record["result"], record["code"]) for record in records}
+    assert all("it had been given up: " in record["message"] for record in records)
+    world.tick()
+    assert "https://not-ours.example.org/news/a.html" not in world.submitted_urls()
+
+
 def test_a_crash_between_writing_and_deleting_makes_no_second_task() -> None:
     """A requeue that is repeated puts back the same task, so its URL is submitted once."""
     world = with_dead_task()
