@@ -6,8 +6,9 @@ platform's retries and the timer then have to bring everything to rest, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from scripts.localcloud.cdn.limits import Limits
 from scripts.simulation.faults import KillAt
@@ -53,6 +54,23 @@ def crashes(case: Case, changes: Changes | None = None) -> Iterator[Crash]:
             if when == "after" and call.startswith("sleep"):
                 continue
             yield Crash(case.name, index, when, call, _run(case, KillAt(index, when), changes))
+
+
+def summary(cases: Iterable[Case]) -> dict[str, Any]:
+    """Run all crashes of some cases; count them by case, and name those that broke a rule."""
+    found = {case.name: list(crashes(case)) for case in cases}
+    broken = [
+        {"case": crash.case, "call": crash.call, "when": crash.when, "rule": each.rule, "message": each.message}
+        for every in found.values()
+        for crash in every
+        for each in crash.broken
+    ]
+    return {
+        "cases": {name: len(every) for name, every in found.items()},
+        "crashes": sum(map(len, found.values())),
+        "rules_broken": len(broken),
+        "broken": broken,
+    }
 
 
 def calls(case: Case, changes: Changes | None = None) -> list[str]:

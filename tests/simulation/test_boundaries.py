@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from scripts.simulation.boundaries import CASES, SITE, START, Case, crashes, make_scenario
+from scripts.simulation.boundaries import CASES, SITE, START, Case, crashes, make_scenario, summary
 from scripts.simulation.broken import DeletesBeforeSettling
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import judge
@@ -20,6 +20,14 @@ def test_a_crash_at_any_call_breaks_no_rule(case: Case) -> None:
     found = list(crashes(case))
     assert len(found) > 50
     assert [] == [crash for crash in found if crash.broken]
+
+
+def test_the_summary_counts_crashes_by_case() -> None:
+    """What the command prints: each case with its crashes, and no broken rule."""
+    first = CASES[0]
+    found = summary([first])
+    assert {first.name: found["crashes"]} == found["cases"]
+    assert (len(list(crashes(first))), 0, []) == (found["crashes"], found["rules_broken"], found["broken"])
 
 
 def test_a_crash_shows_what_deletes_too_early() -> None:
