@@ -165,11 +165,13 @@ class Batch(msgspec.Struct, frozen=True):
 
     @property
     def newest(self) -> dict[str, Task]:
-        """Of each URL the task with the latest cause: it is followed to its end, and covers the others."""
+        """Of each URL the task with the latest cause: it is followed to its end, and covers the others.
+
+        Events tell whole seconds: of two changes in one second, the one that asks for a prefetch counts as later.
+        """
         found: dict[str, Task] = {}
-        for task in self.tasks:
-            if task.url not in found or task.cause.time >= found[task.url].cause.time:
-                found[task.url] = task
+        for task in sorted(self.tasks, key=lambda task: (task.cause.time, task.then_prefetch)):
+            found[task.url] = task
         return found
 
     def accepted(self, task_ids: tuple[str, ...], request_id: str, now: float) -> Submission:

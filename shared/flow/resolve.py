@@ -71,12 +71,15 @@ def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Roun
 def _give_up(kit: Kit, survey: Survey, batch: Batch, state: Round, resolved: Resolved) -> None:
     """Let the tasks of a call that never arrived go again, but for those whose URLs another call has covered since."""
     others = [each for each in _others(kit, survey, batch, resolved) if _covers(each.batch, batch)]
-    turns = {task.turn for each in others for task in each.batch.tasks} | state.ended
-    urls = {
-        url for each in others for url in each.batch.urls if each.batch.created > batch.created + CLOCKS_AGREE_SECONDS
+    made = {task.turn for each in others for task in each.batch.tasks} | {
+        id_ for each in others for id_ in each.covered
     }
-    left = [task for task in batch.tasks if task.turn not in turns and task.url not in urls]
-    covered = [task for task in batch.tasks if task.turn not in turns and task.url in urls]
+    open_ = [task for task in batch.tasks if task.turn not in made | state.ended]
+    since = batch.created + CLOCKS_AGREE_SECONDS
+    later = [task for each in others if each.batch.created > since for task in each.batch.tasks]
+    refreshed, prefetched = {task.url for task in later}, {task.url for task in later if task.then_prefetch}
+    covered = [task for task in open_ if task.url in (prefetched if task.then_prefetch else refreshed)]
+    left = [task for task in open_ if task not in covered]
     state.superseded(covered, kit.clock(), "covered by a later call")
     if left:
         again = note(left)

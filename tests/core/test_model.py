@@ -86,6 +86,20 @@ def test_a_history_is_bounded() -> None:
     assert [NOW + number for number in range(5, HISTORY_STEPS_MAX + 5)] == [step.at for step in task.history]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_one_second_s_changes_the_one_that_asks_for_a_prefetch_is_followed(order: tuple[int, ...]) -> None:
+    """Created, removed and created again within a second: the prefetch is not forgotten, whatever the order."""
+    url = "https://a.example.com/a"
+    asks = msgspec.structs.replace(make_task(url), id="asks", then_prefetch=True)
+    removal = make_task(url, lane=Lane.REMOVED)
+    older = make_task(url, time=NOW - 1)
+    made = batch(*((older, removal, asks)[place] for place in order)).accepted(("1",), "request", NOW)
+    assert (asks,) == made.batch.tasks
+    assert {older.id, removal.id} == set(made.covered)
+    assert all(made.has(task) for task in (older, removal, asks))
+    assert not made.has(make_task(url, time=NOW + 1))
+
+
 def test_lanes_are_ordered_by_urgency() -> None:
     """Their numbers are part of the spool's keys."""
     assert [0, 1, 2, 3] == [Lane.REMOVED, Lane.OVERWRITTEN, Lane.MANUAL, Lane.PREFETCH]
