@@ -5,7 +5,7 @@ Each replaces one part of what an instance is made of. None is ever shipped, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -134,9 +134,9 @@ class PrefetchesAtOnce(Spool):
         seen = super().survey(now)
         return seen if self._work != "drain" else msgspec.structs.replace(seen, accepted=())
 
-    def waiting(self) -> list[str]:
+    def waiting(self) -> Iterator[list[str]]:
         """Hide what waits."""
-        return []
+        yield []
 
 
 class ForgetsDead(Spool):

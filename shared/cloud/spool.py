@@ -17,7 +17,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -121,10 +121,11 @@ class Spool:
         bodies = self._bucket.get_many("waiting/" + key for key in unread) if unread else {}
         return [found for found in known.values() if found] + [_note.decode(body) for body in bodies.values()]
 
-    def waiting(self) -> list[str]:
-        """List the keys of all notes, due or not."""
-        keys = [entry.key.removeprefix("waiting/") for entry in self._all("waiting/")[0]]
-        return [key for key in keys if is_note_key(key)]
+    def waiting(self) -> Iterator[list[str]]:
+        """List the keys of all notes, due or not, a thousand at a time."""
+        for listing in self._pages("waiting/"):
+            keys = (entry.key.removeprefix("waiting/") for entry in listing.entries)
+            yield [key for key in keys if is_note_key(key)]
 
     def intend(self, batch: Batch) -> str:
         """Write down that a call is about to be made; returns the key for `accept` and `clean`."""
@@ -149,7 +150,7 @@ class Spool:
 
     def spooled(self) -> Spooled:
         """Look at everything that lies in the spool."""
-        waiting = self.waiting()
+        waiting = [key for page in self.waiting() for key in page]
         names = [entry.key.removeprefix("submitted/") for entry in self._all("submitted/")[0]]
         submissions = [key for key, state in map(submission_state, names) if state == "accepted"]
         return Spooled(
@@ -212,13 +213,16 @@ class Spool:
         return _ledger.decode(body) if body else Ledger()
 
     def _all(self, prefix: str, after: str = "") -> tuple[list[Entry], float]:
-        entries: list[Entry] = []
-        while True:
-            listing = self._bucket.list(prefix, after)
-            entries.extend(listing.entries)
-            if not listing.more:
-                return entries, listing.date
-            after = listing.entries[-1].key
+        pages = list(self._pages(prefix, after))
+        return [entry for page in pages for entry in page.entries], pages[-1].date
+
+    def _pages(self, prefix: str, after: str = "") -> Iterator[Listing]:
+        """List what lies below a prefix, page by page; there is always one."""
+        listing = self._bucket.list(prefix, after)
+        yield listing
+        while listing.more:
+            listing = self._bucket.list(prefix, listing.entries[-1].key)
+            yield listing
 
 
 def _lease_key(work: str, number: int, state: str) -> str:

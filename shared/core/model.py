@@ -139,6 +139,11 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.id}/{self.failures}" if self.failures else self.id
 
     @property
+    def target(self) -> tuple[Kind, Form, bool, str]:
+        """Names what the task asks for: one unit covers all tasks that ask for the same."""
+        return (self.kind, self.form, self.force, self.url)
+
+    @property
     def domain(self) -> str:
         """The accelerated domain, in lower case."""
         return domain_of(self.url)

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -96,12 +96,20 @@ class Refreshing:
 
     def covering(self, url: str) -> list[Task]:
         """Find those about a URL: of itself, of a folder above it, or of all variants of its path."""
-        if not self._tasks:
-            return []
-        bare = url.partition("?")[0]
-        folders = [(Form.DIRECTORY, bare[: end + 1]) for end, sign in enumerate(bare) if sign == "/"]
-        targets = [(Form.FILE, url), (Form.IGNORE_PARAMS, bare), *folders]
-        return [task for target in targets for task in self._tasks.get(target, ())]
+        return [task for target in _covers_of(url) for task in self._tasks.get(target, ())] if self._tasks else []
+
+
+def _covers_of(url: str) -> list[tuple[Form, str]]:
+    """List the refreshes that would cover a URL, by form and URL."""
+    bare = url.partition("?")[0]
+    folders = [(Form.DIRECTORY, bare[: end + 1]) for end, sign in enumerate(bare) if sign == "/"]
+    return [(Form.FILE, url), (Form.IGNORE_PARAMS, bare), *folders]
+
+
+def covering(urls: Iterable[str]) -> Callable[[Task], bool]:
+    """Make the test whether a refresh covers one of some URLs."""
+    targets = {target for url in urls for target in _covers_of(url)}
+    return lambda task: (task.form, task.url) in targets
 
 
 def plan(
@@ -137,13 +145,13 @@ def joined(planned: Plan, later: Iterable[Task]) -> Plan:
     """Let calls also cover what waits for a later time and asks for the same: that saves its unit."""
     by_target: dict[tuple[Kind, Form, bool, str], list[Task]] = {}
     for task in later:
-        by_target.setdefault(_key(task), []).append(task)
+        by_target.setdefault(task.target, []).append(task)
     return msgspec.structs.replace(planned, calls=tuple(_with(call, by_target) for call in planned.calls))
 
 
 def _with(call: Call, later: dict[tuple[Kind, Form, bool, str], list[Task]]) -> Call:
     own = {task.id for task in call.tasks}
-    targets = dict.fromkeys(map(_key, call.tasks))
+    targets = dict.fromkeys(task.target for task in call.tasks)
     more = [task for target in targets for task in later.get(target, ()) if task.id not in own]
     return msgspec.structs.replace(call, tasks=(*more, *call.tasks)) if more else call
 
@@ -165,11 +173,6 @@ def _removes(refresh: Task, prefetch: Task) -> bool:
     return refresh.lane is Lane.REMOVED and (one.bucket, one.key) == (other.bucket, other.key) and one.time > other.time
 
 
-def _key(task: Task) -> tuple[Kind, Form, bool, str]:
-    """Name what a task asks for; one unit covers all that ask for the same."""
-    return (task.kind, task.form, task.force, task.url)
-
-
 def _merge(tasks: Iterable[Task]) -> list[_Target]:
     """Bring together the tasks that one unit covers; a task that comes twice counts once."""
     targets: dict[tuple[Kind, Form, bool, str], _Target] = {}
@@ -178,7 +181,7 @@ def _merge(tasks: Iterable[Task]) -> list[_Target]:
         if task.id in seen:
             continue
         seen.add(task.id)
-        key = _key(task)
+        key = task.target
         if key in targets:
             targets[key].tasks.append(task)
         else:

@@ -10,13 +10,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from shared.core.errors import CdnError, Unreachable
 from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
 from shared.core.model import Kind, Result, Step, Submission, Task
 from shared.core.notes import Note, rewrite
-from shared.core.plan import Deferral, Plan, joined, plan
+from shared.core.plan import Deferral, Plan, covering, joined, plan
 from shared.core.quota import unit_of
 from shared.core.spool import Lease, Survey, call_of, size_of
 from shared.flow.bury import bury_task
@@ -91,39 +91,50 @@ def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: 
     resolved = resolve(kit, survey, state)
     rest = _Rest(kit, survey)
     if state.intents:
-        rest.read()  # a call that was looked up may have covered tasks that are not due yet
+        rest.find(lambda task: task.turn in state.ended)  # a call that was looked up covers what is not due, too
     notes = [*(kit.spool.read(survey.due) if survey.due else []), *resolved.notes]
     due = _tasks(notes)
     _end_repeated(kit, survey, _free(due, resolved, state), state)
     tasks = _free(due, resolved, state)
     if tasks:
         _read_quota(kit, state)
-        refreshing: list[Task] = []
-        if any(task.kind is Kind.PREFETCH for task in tasks):
-            running = _running(kit)
-            refreshing = [*(running or ()), *due, *_tasks(rest.read())]
-            tasks = [task for task in tasks if task.kind is Kind.REFRESH or running is not None]
-        planned = plan(tasks, state.ledger, kit.limits, kit.clock(), refreshing)
+        prefetches = [task.url for task in tasks if task.kind is Kind.PREFETCH]
+        refreshing = _refreshing(kit, due, rest, prefetches) if prefetches else ()
+        if refreshing is None:
+            tasks = [task for task in tasks if task.kind is Kind.REFRESH]
+        planned = plan(tasks, state.ledger, kit.limits, kit.clock(), refreshing or ())
         if planned.calls:
-            planned = joined(planned, _free(_tasks(rest.read()), resolved, state))
+            asked = {task.target for call in planned.calls for task in call.tasks}
+            planned = joined(planned, _free(rest.find(lambda task: task.target in asked), resolved, state))
         _carry_out(kit, run, planned, state)
     _settle(kit, run, survey, [*notes, *rest.notes], state, old_leases)
 
 
 class _Rest:
-    """The notes that a survey does not name, since they are not due yet or too many. Read once, where they matter."""
+    """The notes that a survey does not name, since they are not due yet or too many.
+
+    There may be very many of them, so they are read page by page, and only what matters stays in memory.
+    """
 
     def __init__(self, kit: Kit, survey: Survey) -> None:
-        self.notes: list[Note] = []
-        self._kit, self._due, self._unread = kit, survey.due, survey.later
+        self._kit, self._due, self._some = kit, frozenset(survey.due), survey.later
+        self._found: dict[str, Note] = {}
 
-    def read(self) -> list[Note]:
-        """Read them, if that has not been done."""
-        if self._unread:
-            others = set(self._kit.spool.waiting()).difference(self._due)
-            self.notes = self._kit.spool.read(sorted(others))
-            self._unread = False
-        return self.notes
+    @property
+    def notes(self) -> list[Note]:
+        """The notes that had something of what was looked for."""
+        return list(self._found.values())
+
+    def find(self, wanted: Callable[[Task], bool]) -> list[Task]:
+        """Find tasks among them."""
+        tasks: list[Task] = []
+        for page in self._kit.spool.waiting() if self._some else ():
+            for note in self._kit.spool.read([key for key in page if key not in self._due]):
+                found = [task for task in note.tasks if wanted(task)]
+                if found:
+                    self._found[note.key] = note
+                    tasks += found
+        return tasks
 
 
 def _tasks(notes: Iterable[Note]) -> list[Task]:
@@ -179,6 +190,15 @@ def _read_quota(kit: Kit, state: Round) -> None:
         state.ledger = state.ledger.at(now).with_reading(kit.cdn.quota(), now)
     except CdnError as error:
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
+
+
+def _refreshing(kit: Kit, due: Sequence[Task], rest: _Rest, urls: Sequence[str]) -> list[Task] | None:
+    """Refreshes that wait or run and may concern some URLs; None where that could not be seen."""
+    running = _running(kit)
+    if running is None:
+        return None
+    covers = covering(urls)
+    return [*running, *due, *rest.find(lambda task: task.kind is Kind.REFRESH and covers(task))]
 
 
 def _running(kit: Kit) -> list[Task] | None:
