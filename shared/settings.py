@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):
     """How long a drain waits, in a burst, for its next call to fill; a lone upload never waits."""
 
     lease_seconds: float = 120.0
-    """How long a drain may go on; at least the functions' timeout."""
+    """How long a drain that died keeps others from draining; at least the functions' timeout."""
 
     ignore_params_type: str = "IgnoreParams"
     """How the API calls that object type; older English pages say ExQuery."""

@@ -7,7 +7,7 @@ before the first submission needs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +18,10 @@ from shared.core.errors import LogStoreDown
 from shared.core.model import Outcome
 
 RECORDS_PER_WRITE_MAX = 4_096
-"""Log groups hold at most 4,096 logs and 5 MB by the classic API reference."""
-
-
+BYTES_PER_WRITE_MAX = 2_500_000
+"""Log groups hold at most 4,096 logs; their bytes are limited to 3, 5 or 10 MB, by which page one reads."""
+RECORD_BYTES = 500
+"""About what the names and short fields of a record take beside its texts."""
 TIMEOUT_SECONDS = 5
 
 
@@ -34,8 +35,8 @@ class OutcomeLog:
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Write records; returns when the log store has acknowledged them, else raises `LogStoreDown`."""
-        for start in range(0, len(outcomes), RECORDS_PER_WRITE_MAX):
-            self._put(outcomes[start : start + RECORDS_PER_WRITE_MAX])
+        for part in parts(outcomes):
+            self._put(part)
 
     def _put(self, outcomes: Sequence[Outcome]) -> None:
         from aliyun.log import LogException, LogItem, PutLogsRequest  # noqa: PLC0415 - slow to import, see above
@@ -54,6 +55,21 @@ class OutcomeLog:
             if self._adapter is not None:
                 self._client._session.mount("http://", self._adapter)  # noqa: SLF001 - the SDK offers no other way
         return self._client
+
+
+def parts(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    """Cut records into writes that the log service takes."""
+    part: list[Outcome] = []
+    size = 0
+    for each in outcomes:
+        own = RECORD_BYTES + sum(len(text.encode()) for text in (each.key, each.url, each.message, each.cdn_task_ids))
+        if part and (len(part) == RECORDS_PER_WRITE_MAX or size + own > BYTES_PER_WRITE_MAX):
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += own
+    if part:
+        yield part
 
 
 def _client(endpoint: str, keys: KeyRing) -> Any:

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -32,6 +33,8 @@ STATUS_AFTER_SECONDS = 60
 """When the CDN is first asked about a submission; a refresh takes five to six minutes."""
 
 NOTES_PER_SURVEY_MAX = 2_000
+TASKS_PER_SURVEY_MAX = 5_000
+"""What a round plans, writes and logs at most, so that it ends in time also on a small function."""
 STATUS_KEY = "report/status.json"
 LEASE_NUMBERS_KEPT = 5
 """Old lease objects stay this long, so that a slow contender cannot take a number a second time."""
@@ -89,8 +92,9 @@ class Spool:
         if not freed and any(date - modified <= self._lease_seconds for _, modified in now):
             return None
         number = newest + 1
-        if not self._bucket.put_new(_lease_key(work, number, "held"), json_bytes({"owner": owner})):
-            return None
+        key, body = _lease_key(work, number, "held"), json_bytes({"owner": owner})
+        if not self._bucket.put_new(key, body) and self._bucket.get(key) != body:
+            return None  # if it is ours, the client wrote it twice, since the first reply was lost
         old = tuple(entry.key for each, _, entry in states if each <= newest - LEASE_NUMBERS_KEPT)
         left = max((each for each, state, _ in states if state == "free"), default=0)
         ledger = self._ledger_of(work, left) if left else Ledger()
@@ -108,10 +112,8 @@ class Spool:
         while True:
             listing = self._bucket.list("", after)
             found = _sorted(found, listing, now)
-            if not listing.more:
-                return found
-            if len(found.due) >= NOTES_PER_SURVEY_MAX or found.later:
-                return msgspec.structs.replace(found, later=True)
+            if len(found.due) >= NOTES_PER_SURVEY_MAX or found.later or not listing.more:
+                return _cut(msgspec.structs.replace(found, later=found.later or listing.more))
             after = listing.entries[-1].key
 
     def read(self, keys: Sequence[str]) -> list[Note]:
@@ -233,6 +235,15 @@ def _lease_parts(key: str) -> tuple[int, str] | None:
     """The number and state in a lease's key; None for an object that is no lease."""
     number, _, state = key.rpartition("/")[2].partition("-")
     return (int(number), state) if number.isdecimal() and state in {"held", "free"} else None
+
+
+def _cut(found: Survey) -> Survey:
+    """Leave out the least urgent notes where they hold more tasks than a round can take."""
+    tasks = itertools.accumulate(size_of_note(key)[1] for key in found.due)
+    fits = max(1, sum(count <= TASKS_PER_SURVEY_MAX for count in tasks))
+    if fits >= len(found.due):
+        return found
+    return msgspec.structs.replace(found, due=found.due[:fits], later=True)
 
 
 def _sorted(found: Survey, listing: Listing, now: float) -> Survey:

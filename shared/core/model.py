@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from enum import Enum, IntEnum
 
 import msgspec
@@ -91,6 +92,11 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
     bucket: str = ""
     key: str = ""
     etag: str = ""
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The object: its bucket and key."""
+        return (self.bucket, self.key)
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -199,9 +205,11 @@ class Submission(msgspec.Struct, frozen=True, omit_defaults=True):
     accepted: float = 0.0
     covered: tuple[str, ...] = ()
 
-    def has(self, task: Task) -> bool:
-        """Whether this call was made for a task, too."""
-        return task.id in self.covered or any(own.id == task.id for own in self.batch.tasks)
+    @property
+    def task_names(self) -> Iterator[str]:
+        """The ids of all tasks that this call was made for."""
+        yield from self.covered
+        yield from (task.id for task in self.batch.tasks)
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

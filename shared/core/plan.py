@@ -4,13 +4,13 @@ Rules:
 
 1. Equal URLs of one kind and form merge: one unit covers all of their tasks.
 2. The most urgent lane goes first; inside it, the oldest change.
-3. A URL is not prefetched while a refresh of it waits or is unfinished, nor once its object was removed.
+3. A URL is not prefetched while a refresh of it waits or is unfinished, nor where that is for its object's removal.
 4. What the day's or the minute's quota does not leave is deferred, never dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Plan(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...] = ()
     deferred: tuple[Deferral, ...] = ()
     void: tuple[Task, ...] = ()
-    """Prefetches of objects that were removed since: there is nothing to fetch."""
+    """Prefetches of objects that were removed since, as far as a refresh for the removal still waits or runs."""
 
 
 class _Target(msgspec.Struct):
@@ -106,10 +106,23 @@ def _covers_of(url: str) -> list[tuple[Form, str]]:
     return [(Form.FILE, url), (Form.IGNORE_PARAMS, bare), *folders]
 
 
-def covering(urls: Iterable[str]) -> Callable[[Task], bool]:
-    """Make the test whether a refresh covers one of some URLs."""
-    targets = {target for url in urls for target in _covers_of(url)}
-    return lambda task: (task.form, task.url) in targets
+class Related:
+    """What a round asks of the tasks that are not due: which have to do with those that are."""
+
+    def __init__(self, due: Iterable[Task], ended: Collection[str]) -> None:
+        due = list(due)
+        self._ended = ended
+        self._targets = {task.target for task in due}
+        self._covers = {cover for task in due if task.kind is Kind.PREFETCH for cover in _covers_of(task.url)}
+        self._removed = {task.cause.source for task in due if task.lane is Lane.REMOVED}
+
+    def has(self, task: Task) -> bool:
+        """Whether it asks for the same, has ended, refreshes what is to be prefetched or prefetches what is removed."""
+        if task.target in self._targets or task.turn in self._ended:
+            return True
+        if task.kind is Kind.PREFETCH:
+            return task.cause.source in self._removed
+        return (task.form, task.url) in self._covers
 
 
 def plan(
@@ -142,11 +155,18 @@ def plan(
 
 
 def joined(planned: Plan, later: Iterable[Task]) -> Plan:
-    """Let calls also cover what waits for a later time and asks for the same: that saves its unit."""
+    """Let calls also cover what waits for a later time and asks for the same, and end what their removals make void."""
+    removals = [task for call in planned.calls for task in call.tasks if task.lane is Lane.REMOVED]
+    by_source = {task.cause.source: task for task in sorted(removals, key=lambda task: task.cause.time)}
     by_target: dict[tuple[Kind, Form, bool, str], list[Task]] = {}
+    void = list(planned.void)
     for task in later:
-        by_target.setdefault(task.target, []).append(task)
-    return msgspec.structs.replace(planned, calls=tuple(_with(call, by_target) for call in planned.calls))
+        removal = by_source.get(task.cause.source)
+        if removal and task.kind is Kind.PREFETCH and _removes(removal, task):
+            void.append(task)
+        else:
+            by_target.setdefault(task.target, []).append(task)
+    return Plan(tuple(_with(call, by_target) for call in planned.calls), planned.deferred, tuple(void))
 
 
 def _with(call: Call, later: dict[tuple[Kind, Form, bool, str], list[Task]]) -> Call:
@@ -157,20 +177,31 @@ def _with(call: Call, later: dict[tuple[Kind, Form, bool, str], list[Task]]) -> 
 
 
 def _wait_for(prefetch: _Target, refreshes: list[Task], now: float, void: list[Task]) -> tuple[float, str]:
-    """Tell until when a prefetch waits for refreshes that cover it; what a removal has made void leaves it."""
+    """Tell until when a prefetch waits for refreshes that cover it; what a removal has made void leaves it.
+
+    Of a folder's refreshes it waits for those that were asked for before it: later ones are about other objects, let
+    edges revalidate what they hold, and may never end below a busy folder.
+    """
     gone = [task for task in prefetch.tasks if any(_removes(refresh, task) for refresh in refreshes)]
     prefetch.tasks = [task for task in prefetch.tasks if task not in gone]
     void += gone
-    if not refreshes:
+    latest = max((task.cause.time for task in prefetch.tasks), default=0.0)
+    sources = {task.cause.source for task in prefetch.tasks}
+    own = [
+        refresh
+        for refresh in refreshes
+        if refresh.form is not Form.DIRECTORY or refresh.cause.time <= latest or refresh.cause.source in sources
+    ]
+    if not own:
         return 0.0, ""
-    ready = max(now, *(refresh.due for refresh in refreshes))
+    ready = max(now, *(refresh.due for refresh in own))
     return ready + UNFINISHED_REFRESH_WAIT_SECONDS, "a refresh of the same URL is unfinished"
 
 
 def _removes(refresh: Task, prefetch: Task) -> bool:
     """Whether a refresh is for the removal of the object, at a later time than the prefetch is about."""
     one, other = refresh.cause, prefetch.cause
-    return refresh.lane is Lane.REMOVED and (one.bucket, one.key) == (other.bucket, other.key) and one.time > other.time
+    return refresh.lane is Lane.REMOVED and one.source == other.source and one.time > other.time
 
 
 def _merge(tasks: Iterable[Task]) -> list[_Target]:

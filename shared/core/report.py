@@ -11,7 +11,9 @@ from shared.core.spool import Grave, utc_day
 
 USED_ALARM_PERCENT = 80
 STUCK_ALARM_SECONDS = 900.0
-"""A task that is due and still waits after this long has no working drain."""
+"""A task that has been due for this long and still waits has no working drain."""
+PUT_OFF_ALARM_SECONDS = 3_600.0
+"""A change of today that is put off again and again for this long meets an error that lasts."""
 IN_FLIGHT_ALARM_SECONDS = 3_600.0
 """A refresh takes five to six minutes and a prefetch up to thirty."""
 
@@ -45,7 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     quota: dict[str, Unit]
     by_site: dict[str, int]
     waiting: Pile
-    """Tasks that are due."""
+    """Tasks that are due, and since when the first one is."""
     waiting_until_reset: Pile
     """Tasks that wait for the day's reset or longer; `oldest` is the first due time."""
     waiting_later: Pile
@@ -80,7 +82,7 @@ def status(ledger: Ledger, spooled: Spooled, now: float) -> Status:
         time=now,
         quota={unit: _unit(ledger, unit, now, reset) for unit in ledger.remaining},
         by_site=dict(ledger.spent),
-        waiting=_pile((arrival, count) for due, arrival, count in spooled.notes if due <= now),
+        waiting=_pile((max(due, arrival), count) for due, arrival, count in spooled.notes if due <= now),
         waiting_later=_pile((due, count) for due, _, count in spooled.notes if now < due < reset),
         waiting_until_reset=_pile((due, count) for due, _, count in spooled.notes if due >= reset),
         in_flight=_pile(spooled.submissions),
@@ -88,7 +90,9 @@ def status(ledger: Ledger, spooled: Spooled, now: float) -> Status:
         dead=_pile((grave.modified, 1) for grave in spooled.dead),
         dead_today=sum(grave.day == utc_day(now) for grave in spooled.dead),
     )
-    return msgspec.structs.replace(plain, alarms=tuple(_alarms(plain)))
+    long_ago = now - PUT_OFF_ALARM_SECONDS
+    put_off = any(now < due < reset and reset - DAY_SECONDS <= arrival < long_ago for due, arrival, _ in spooled.notes)
+    return msgspec.structs.replace(plain, alarms=tuple(_alarms(plain, put_off=put_off)))
 
 
 def new_alarms(before: Status | None, after: Status) -> list[str]:
@@ -118,7 +122,7 @@ def _pile(items: Iterable[tuple[float, int]]) -> Pile:
     return Pile(sum(count for _, count in found), min((since for since, _ in found), default=0.0))
 
 
-def _alarms(plain: Status) -> Iterable[str]:
+def _alarms(plain: Status, *, put_off: bool) -> Iterable[str]:
     for name, unit in plain.quota.items():
         if unit.total and unit.remaining == 0:
             yield f"{name} quota: spent"
@@ -126,6 +130,8 @@ def _alarms(plain: Status) -> Iterable[str]:
             yield f"{name} quota: {USED_ALARM_PERCENT} % used"
     if plain.waiting.count and plain.time - plain.waiting.oldest > STUCK_ALARM_SECONDS:
         yield "waiting: due tasks are not submitted"
+    if put_off:
+        yield "waiting: changes of an hour ago are put off again and again"
     if plain.in_flight.count and plain.time - plain.in_flight.oldest > IN_FLIGHT_ALARM_SECONDS:
         yield "in flight: the CDN does not finish"
     if plain.waiting_until_reset.count:

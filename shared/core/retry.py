@@ -19,15 +19,15 @@ FAILED_PAUSE_FIRST_SECONDS = 60.0
 FAILED_PAUSE_MAX_SECONDS = 3_600.0
 
 
-_ORIGIN_REFUSES = re.compile(r"StatusCode4(?!08|25|29)[0-9X]{2}", re.IGNORECASE)
+_ORIGIN_LACKS = re.compile(r"StatusCode4(?:04|10)")
 
 
 def is_hopeless(description: str) -> bool:
-    """Whether a failure at the CDN comes again for sure: the origin does not have the object, or does not give it.
+    """Whether a failure at the CDN comes again for sure: the origin does not have the object.
 
     `description` is without spaces, as `cdntask` reads it. The vendor documents these texts for 5XX only.
     """
-    return bool(_ORIGIN_REFUSES.search(description))
+    return bool(_ORIGIN_LACKS.search(description))
 
 
 def failed_pause(failures: int, chance: float) -> float:

@@ -70,11 +70,11 @@ def next_check(submission: Submission, now: float) -> float:
     return now + next(pause for limit, pause in _CHECKS if age <= limit)
 
 
-def prefetch_after(task: Task) -> Task:
-    """Make the prefetch that follows a completed refresh."""
+def prefetch_after(task: Task, call: str) -> Task:
+    """Make the prefetch that follows a completed refresh, which the call of this id had asked for."""
     cause = task.cause
     return Task(
-        id=digest(task.id, "then prefetch"),
+        id=digest(task.id, call, "then prefetch"),
         kind=Kind.PREFETCH,
         form=Form.FILE,
         url=task.url,

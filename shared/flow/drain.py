@@ -10,13 +10,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from shared.core.errors import CdnError, Unreachable
 from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
 from shared.core.model import Kind, Result, Step, Submission, Task
 from shared.core.notes import Note, rewrite
-from shared.core.plan import Deferral, Plan, covering, joined, plan
+from shared.core.plan import Deferral, Plan, Related, joined, plan
 from shared.core.quota import unit_of
 from shared.core.spool import Lease, Survey, call_of, size_of
 from shared.flow.bury import bury_task
@@ -31,6 +31,8 @@ REPEATED_AFTER_SECONDS = 2.0
 """What comes sooner after its change than this is taken for the first delivery: a lone upload need not look."""
 LOOKS_MAX = 3
 """How often a drain looks for running refreshes while others move them; prefetches then wait for its next round."""
+PAGES_MAX = 20
+"""How many thousand waiting notes a round looks through. Beyond them units may be spent twice, and no prefetch goes."""
 
 
 def drain(kit: Kit, run: Invocation) -> dict[str, object]:
@@ -88,57 +90,59 @@ def _hold(kit: Kit, run: Invocation, lease: Lease, last: Round, totals: dict[str
 
 def _round(kit: Kit, run: Invocation, survey: Survey, state: Round, old_leases: Sequence[str]) -> None:
     """Look, plan, submit, settle: one pass over what is due."""
-    resolved = resolve(kit, survey, state)
-    rest = _Rest(kit, survey)
-    if state.intents:
-        rest.find(lambda task: task.turn in state.ended)  # a call that was looked up covers what is not due, too
+    resolved = resolve(kit, run, survey, state)
     notes = [*(kit.spool.read(survey.due) if survey.due else []), *resolved.notes]
-    due = _tasks(notes)
+    due = [task for each in notes for task in each.tasks]
     _end_repeated(kit, survey, _free(due, resolved, state), state)
     tasks = _free(due, resolved, state)
+    rest = _Rest(kit, survey, Related(tasks, state.ended))
     if tasks:
         _read_quota(kit, state)
-        prefetches = [task.url for task in tasks if task.kind is Kind.PREFETCH]
-        refreshing = _refreshing(kit, due, rest, prefetches) if prefetches else ()
-        if refreshing is None:
-            tasks = [task for task in tasks if task.kind is Kind.REFRESH]
-        planned = plan(tasks, state.ledger, kit.limits, kit.clock(), refreshing or ())
+        refreshing: list[Task] = []
+        if any(task.kind is Kind.PREFETCH for task in tasks):
+            running = _running(kit)  # before the rest: what fails meanwhile moves from here to there
+            refreshing = [*(running or ()), *due, *rest.tasks(look=True)]
+            if running is None or rest.is_cut:
+                tasks = [task for task in tasks if task.kind is Kind.REFRESH]
+        planned = plan(tasks, state.ledger, kit.limits, kit.clock(), refreshing)
         if planned.calls:
-            asked = {task.target for call in planned.calls for task in call.tasks}
-            planned = joined(planned, _free(rest.find(lambda task: task.target in asked), resolved, state))
+            planned = joined(planned, _free(rest.tasks(), resolved, state))
         _carry_out(kit, run, planned, state)
+    if state.intents:
+        rest.tasks()  # a call that was looked up, or made now, may have covered what is not due yet
     _settle(kit, run, survey, [*notes, *rest.notes], state, old_leases)
 
 
 class _Rest:
     """The notes that a survey does not name, since they are not due yet or too many.
 
-    There may be very many of them, so they are read page by page, and only what matters stays in memory.
+    There may be very many of them, so they are read once, page by page and not without end, and only those with
+    a task that has to do with the round's stay in memory.
     """
 
-    def __init__(self, kit: Kit, survey: Survey) -> None:
-        self._kit, self._due, self._some = kit, frozenset(survey.due), survey.later
-        self._found: dict[str, Note] = {}
+    def __init__(self, kit: Kit, survey: Survey, related: Related) -> None:
+        self._kit, self._due, self._related, self._some = kit, frozenset(survey.due), related, survey.later
+        self._tasks: list[Task] | None = None
+        self.notes: list[Note] = []
+        self.is_cut = False
+        """Whether there were more than have been read."""
 
-    @property
-    def notes(self) -> list[Note]:
-        """The notes that had something of what was looked for."""
-        return list(self._found.values())
+    def tasks(self, *, look: bool = False) -> list[Task]:
+        """Give the related tasks among them; `look` also where the survey saw none, for there may be some by now."""
+        if self._tasks is None and (self._some or look):
+            self._tasks = list(self._read())
+        return self._tasks or []
 
-    def find(self, wanted: Callable[[Task], bool]) -> list[Task]:
-        """Find tasks among them."""
-        tasks: list[Task] = []
-        for page in self._kit.spool.waiting() if self._some else ():
-            for note in self._kit.spool.read([key for key in page if key not in self._due]):
-                found = [task for task in note.tasks if wanted(task)]
+    def _read(self) -> Iterator[Task]:
+        for number, page in enumerate(self._kit.spool.waiting()):
+            if number == PAGES_MAX:
+                self.is_cut = True
+                return
+            for each in self._kit.spool.read([key for key in page if key not in self._due]):
+                found = [task for task in each.tasks if self._related.has(task)]
                 if found:
-                    self._found[note.key] = note
-                    tasks += found
-        return tasks
-
-
-def _tasks(notes: Iterable[Note]) -> list[Task]:
-    return [task for each in notes for task in each.tasks]
+                    self.notes.append(each)
+                    yield from found
 
 
 def _free(tasks: Iterable[Task], resolved: Resolved, state: Round) -> list[Task]:
@@ -147,27 +151,26 @@ def _free(tasks: Iterable[Task], resolved: Resolved, state: Round) -> list[Task]
 
 
 def _end_repeated(kit: Kit, survey: Survey, tasks: Sequence[Task], state: Round) -> None:
-    """End refreshes of events that were delivered before, as long as the call made for them is followed.
+    """End tasks of events that were delivered before, as long as the call made for them is followed.
 
     Only the task's own id tells: a change may be older than a call of its URL by the times of both, and still not
     be covered by it, since nobody says whether an event's time is that of the upload's beginning or of its end.
     """
     now = kit.clock()
-    late = [task for task in tasks if task.cause.time < now - REPEATED_AFTER_SECONDS]
-    new = [task for task in late if task.kind is Kind.REFRESH and not task.history]
+    new = [task for task in tasks if not task.history and task.cause.time < now - REPEATED_AFTER_SECONDS]
     if not new:
         return
     since = min(task.cause.time for task in new)
     names = [f"{key}.accepted" for key in survey.accepted if size_of(key)[0] >= since]
     made = kit.spool.submissions(names).values() if names else ()
-    repeated = [task for task in new if any(each.has(task) for each in made)]
-    state.superseded(repeated, now, "the event was delivered before, and its call is followed")
+    known = {id_ for each in made for id_ in each.task_names}
+    state.superseded([task for task in new if task.id in known], now, "the event was delivered before")
 
 
 def _carry_out(kit: Kit, run: Invocation, planned: Plan, state: Round) -> None:
     """Make the calls of a plan, as far as errors and time allow, and book what it defers and ends."""
     now = kit.clock()
-    state.superseded(planned.void, now, "the object was removed since")
+    state.superseded(planned.void, now, "the object was removed")
     for deferral in planned.deferred:
         _defer(state, deferral, now)
     stopped: dict[str, CdnError] = {}
@@ -190,15 +193,6 @@ def _read_quota(kit: Kit, state: Round) -> None:
         state.ledger = state.ledger.at(now).with_reading(kit.cdn.quota(), now)
     except CdnError as error:
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
-
-
-def _refreshing(kit: Kit, due: Sequence[Task], rest: _Rest, urls: Sequence[str]) -> list[Task] | None:
-    """Refreshes that wait or run and may concern some URLs; None where that could not be seen."""
-    running = _running(kit)
-    if running is None:
-        return None
-    covers = covering(urls)
-    return [*running, *due, *rest.find(lambda task: task.kind is Kind.REFRESH and covers(task))]
 
 
 def _running(kit: Kit) -> list[Task] | None:

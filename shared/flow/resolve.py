@@ -17,8 +17,8 @@ from shared.core.errors import CdnError
 from shared.core.limits import TASK_LIST_CALLS_PER_SECOND
 from shared.core.model import Batch, Form, Kind, Submission, domain_of
 from shared.core.notes import Note, note
-from shared.core.spool import Intent, Survey, call_of
-from shared.flow.kit import Kit
+from shared.core.spool import Intent, Survey
+from shared.flow.kit import Invocation, Kit
 from shared.flow.round import Round
 
 ROWS_APPEAR_WITHIN_SECONDS = 15.0
@@ -31,73 +31,78 @@ class Resolved(msgspec.Struct):
 
     held: set[str] = msgspec.field(default_factory=set)
     notes: list[Note] = msgspec.field(default_factory=list)
-    found: list[Submission] = msgspec.field(default_factory=list)
-    """Acceptances that the task list has shown in this round."""
+    followed: list[Submission] = msgspec.field(default_factory=list)
+    """Acceptances that are known: those of the spool, then those that the task list has shown in this round."""
 
 
-def resolve(kit: Kit, survey: Survey, state: Round) -> Resolved:
-    """Settle the intents of a survey as far as the CDN's task list tells.
+def resolve(kit: Kit, run: Invocation, survey: Survey, state: Round) -> Resolved:
+    """Settle the intents of a survey as far as the CDN's task list tells, and half of the time that is left allows.
 
     The newest comes first: a row that two of them could claim is more likely of the newer, and covers the older too.
     """
     resolved = Resolved()
-    names = [f"{intent.key}.submitting" for intent in survey.intents]
-    found = kit.spool.submissions(names) if names else {}
-    for intent, name in reversed(list(zip(survey.intents, names, strict=True))):
-        if name in found:
-            _resolve(kit, survey, intent, found[name].batch, state, resolved)
+    if not survey.intents:
+        return resolved
+    until = (kit.clock() + run.deadline) / 2
+    names = {f"{intent.key}.submitting": intent for intent in survey.intents}
+    batches = {name: each.batch for name, each in kit.spool.submissions(names).items()}
+    resolved.followed += kit.spool.submissions(f"{key}.accepted" for key in survey.accepted).values()
+    answers = True
+    for name in sorted(batches, reverse=True):
+        answers = answers and kit.clock() < until and _resolve(kit, survey, names[name], batches[name], state, resolved)
+        if not answers:
+            resolved.held.update(task.id for task in batches[name].tasks)
     return resolved
 
 
-def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Round, resolved: Resolved) -> None:
-    ids = {task.id for task in batch.tasks}
+def _resolve(kit: Kit, survey: Survey, intent: Intent, batch: Batch, state: Round, resolved: Resolved) -> bool:
+    """Settle one intent, or hold its tasks back. False where the CDN does not answer."""
+    finished = (each for each in resolved.followed if each.batch.id == batch.id)
     try:
-        submission = _finished(kit, survey, intent) or _looked_up(kit, survey, intent, batch, resolved)
+        submission = next(finished, None) or _looked_up(kit, survey, intent, batch, resolved)
     except CdnError as error:
         kit.report.warning("the task list could not be asked; the call's tasks wait", code=error.code, call=batch.id)
-        resolved.held |= ids
-        return
+        return False
     if submission:
         accepted = Accepted(submission.task_ids, submission.request_id)
         state.accepted(batch, accepted, submission.accepted, book=False)
         state.intents.append(intent.key)
     elif survey.date - intent.modified < ROWS_APPEAR_WITHIN_SECONDS:
-        resolved.held |= ids
+        resolved.held.update(task.id for task in batch.tasks)
     else:
-        _give_up(kit, survey, batch, state, resolved)
-        state.intents.append(intent.key)
+        _give_up(kit, batch, state, resolved)
+        kit.spool.clean(intents=[intent.key])  # at once: after a long outage there are many, and each counts
+    return True
 
 
-def _give_up(kit: Kit, survey: Survey, batch: Batch, state: Round, resolved: Resolved) -> None:
-    """Let the tasks of a call that never arrived go again, but for those whose URLs another call has covered since."""
-    others = [each for each in _others(kit, survey, batch, resolved) if _covers(each.batch, batch)]
-    made = {task.turn for each in others for task in each.batch.tasks} | {
-        id_ for each in others for id_ in each.covered
-    }
+def _give_up(kit: Kit, batch: Batch, state: Round, resolved: Resolved) -> None:
+    """Let the tasks of a call that never arrived go again, but for those whose URLs another call has covered since.
+
+    Only a call that was answered covers: what the task list has shown may be of an earlier moment than it seems.
+    """
+    others = [each for each in _others(batch, resolved) if _covers(each.batch, batch)]
+    made = {turn for each in others for turn in (*each.covered, *(task.turn for task in each.batch.tasks))}
     open_ = [task for task in batch.tasks if task.turn not in made | state.ended]
     since = batch.created + CLOCKS_AGREE_SECONDS
-    later = [task for each in others if each.batch.created > since for task in each.batch.tasks]
+    answered = [each.batch for each in others if each.request_id and each.batch.created > since]
+    later = [task for each in answered for task in each.tasks]
     refreshed, prefetched = {task.url for task in later}, {task.url for task in later if task.then_prefetch}
-    covered = [task for task in open_ if task.url in (prefetched if task.then_prefetch else refreshed)]
-    left = [task for task in open_ if task not in covered]
-    state.superseded(covered, kit.clock(), "covered by a later call")
+    covered = {task.id for task in open_ if task.url in (prefetched if task.then_prefetch else refreshed)}
+    state.superseded([task for task in open_ if task.id in covered], kit.clock(), "covered by a later call")
+    left = [task for task in open_ if task.id not in covered]
     if left:
         again = note(left)
         kit.spool.put(again)
         resolved.notes.append(again)
 
 
+def _others(batch: Batch, resolved: Resolved) -> list[Submission]:
+    """Our other submissions that are followed."""
+    return [each for each in resolved.followed if each.batch.id != batch.id]
+
+
 def _covers(one: Batch, other: Batch) -> bool:
     return (one.kind, one.form, one.force) == (other.kind, other.form, other.force)
-
-
-def _finished(kit: Kit, survey: Survey, intent: Intent) -> Submission | None:
-    """The acceptance that was written down before a crash came between it and the clean-up.
-
-    Following it may have moved it since, so it is known by its batch and not by its key.
-    """
-    names = [f"{key}.accepted" for key in survey.accepted if call_of(key) == call_of(intent.key)]
-    return next(iter(kit.spool.submissions(names).values()), None) if names else None
 
 
 def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved: Resolved) -> Submission | None:
@@ -107,13 +112,13 @@ def _looked_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved:
         return None
     submission = batch.accepted(ids, "", kit.clock())
     kit.spool.accept(intent.key, submission)
-    resolved.found.append(submission)
+    resolved.followed.append(submission)
     return submission
 
 
 def _look_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved: Resolved) -> tuple[str, ...]:
     """The task ids under which the CDN has this call; empty where a sample URL has none."""
-    others = _others(kit, survey, batch, resolved)
+    others = _others(batch, resolved)
     ids: dict[str, None] = {}
     for url in _samples(batch):
         page = kit.cdn.tasks(url=url, since=intent.modified - 1, until=survey.date + 60)
@@ -126,12 +131,6 @@ def _look_up(kit: Kit, survey: Survey, intent: Intent, batch: Batch, resolved: R
             return ()
         ids[own[-1]] = None  # the oldest: newer ones may be of a call that is still to be looked up
     return tuple(ids)
-
-
-def _others(kit: Kit, survey: Survey, batch: Batch, resolved: Resolved) -> list[Submission]:
-    """Our other submissions that are followed."""
-    names = [f"{key}.accepted" for key in survey.accepted if call_of(key) != batch.id]
-    return [*kit.spool.submissions(names).values(), *resolved.found]
 
 
 def _samples(batch: Batch) -> Iterable[str]:

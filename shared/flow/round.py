@@ -53,7 +53,7 @@ class Round:
             self.ledger = self.ledger.after(batch, now)
 
     def superseded(self, tasks: Iterable[Task], now: float, reason: str) -> None:
-        """Tasks end here that something later has made needless."""
+        """Tasks end here that something else has made needless."""
         for task in tasks:
             self.ended.add(task.turn)
             self.outcomes.append(outcome(task, Result.SUPERSEDED, now, message=reason))

@@ -3,8 +3,8 @@
 Rules:
 
 1. A task of a URL that is complete is done; where its site asks for it, a prefetch follows.
-2. A task that failed at the CDN is tried again a bounded number of times, not at all where the origin has no such
-   object, then kept in `dead/` with its history.
+2. A task that failed at the CDN is tried again a bounded number of times (not at all where the origin has no such
+   object), then kept in `dead/` with its history.
 3. What follows a submission is durable before the submission is deleted.
 4. While a call's outcome is unknown, the submissions of shortly before it stay: they tell whose the rows are.
 """
@@ -140,7 +140,7 @@ def _act(kit: Kit, key: str, submission: Submission, settled: Settlement, step: 
         step.counts["done"] += 1
         step.outcomes.append(outcome(task, Result.DONE, now, call=call, latency_ms=_age_ms(task, now)))
     follow = {task.url: task for task in settled.done if task.then_prefetch}
-    step.waiting += [prefetch_after(task) for task in follow.values()]
+    step.waiting += [prefetch_after(task, call) for task in follow.values()]
     step.counts["prefetch_follows"] += len(follow)
     for task, reason in settled.failed:
         _again(kit, task, reason, now, step)

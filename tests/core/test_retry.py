@@ -63,16 +63,15 @@ def test_what_fails_at_the_cdn_waits_longer_each_time(failures: int, pause: floa
     ("description", "hopeless"),
     [
         ("OriginReturnStatusCode404", True),
-        ("OriginReturnStatusCode403", True),
-        ("OriginReturnStatusCode4XX", True),
+        ("OriginReturnStatusCode410", True),
+        ("OriginReturnStatusCode403", False),
         ("OriginReturnStatusCode5XX", False),
-        ("OriginReturnStatusCode408", False),
         ("OriginReturnStatusCode429", False),
         ("OriginTimeout", False),
         ("InternalError", False),
         ("", False),
     ],
 )
-def test_only_what_the_origin_refuses_is_hopeless(description: str, *, hopeless: bool) -> None:
-    """An origin that refuses will refuse again; one that is slow, busy or broken may not."""
+def test_only_what_the_origin_lacks_is_hopeless(description: str, *, hopeless: bool) -> None:
+    """What is not there will not be; an origin that is slow, busy, broken or set up wrongly may be mended."""
     assert hopeless is is_hopeless(description)
