@@ -7,6 +7,8 @@ import json
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cdn.paths import FILE
 from scripts.localcloud.cloud import Options
+from shared.core.quota import Ledger
+from shared.core.report import Spooled, status
 from tests.flow.world import World
 
 
@@ -68,12 +70,31 @@ def test_what_was_given_up_is_counted_for_as_long_as_it_lies_there() -> None:
     assert [] == [alarm for alarm in status["alarms"] if alarm.startswith("dead")]
 
 
+def test_what_is_put_off_for_an_hour_raises_an_alarm() -> None:
+    """Where the CDN refuses the account, tasks wait a minute each time; after an hour the status says so, once."""
+    world = _small(10)
+    world.refuse("Forbidden.RAM", lambda request: request.header("x-acs-action") == "RefreshObjectCaches")
+    world.deliver(world.put("a.html"))
+    world.minutes(50, step=10)
+    assert [] == _alarms(world)
+    world.minutes(30, step=10)
+    assert ["waiting: changes of an hour ago are put off again and again"] == _alarms(world)
+
+
+def test_a_task_that_was_put_off_is_not_stuck_when_its_time_comes() -> None:
+    """A change of yesterday that is due since a second has a drain that works."""
+    now = 1_789_970_000.0
+    assert () == status(Ledger(), Spooled(notes=((now - 1, now - 72_000, 5),)), now).alarms
+    stuck = status(Ledger(), Spooled(notes=((now - 1_000, now - 72_000, 5),)), now)
+    assert ("waiting: due tasks are not submitted",) == stuck.alarms
+
+
 def test_an_alarm_is_raised_once() -> None:
     """Passing a threshold prints one line, not one a minute."""
     world = _small(10)
     world.cloud.cdn.spend_elsewhere(FILE, 8)
     world.minutes(3)
-    assert ["url quota: 80 % used"] == [line["alarm"] for line in world.lines() if line["event"] == "alarm"]
+    assert ["url quota: 80 % used"] == _alarms(world)
 
 
 def test_the_status_is_one_record_in_the_log_store() -> None:
@@ -92,3 +113,7 @@ def test_a_quota_that_cannot_be_read_is_said() -> None:
     world.tick()
     assert {} == world.spooled("report/status.json")["quota"]
     assert "the quota could not be read" in world.log.getvalue()
+
+
+def _alarms(world: World) -> list[str]:
+    return [line["alarm"] for line in world.lines() if line["event"] == "alarm"]

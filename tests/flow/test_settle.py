@@ -15,6 +15,13 @@ sites:
     domains: [static.example.com]
     created: refresh-then-prefetch
 """
+WARMING = """
+sites:
+  - bucket: content
+    domains: [static.example.com]
+    created: refresh
+    new: prefetch
+"""
 URL = "https://static.example.com/a.html"
 
 
@@ -72,11 +79,50 @@ def test_what_was_removed_is_not_prefetched() -> None:
     world.deliver(world.put("a.html"))
     world.clock.advance(290)
     world.deliver(world.remove("a.html"))
-    world.minutes(60)
+    world.minutes(60, step=5)
     assert ["refresh", "refresh"] == [row.kind for row in world.cloud.cdn.submissions]
     assert {"accepted": 2, "done": 2, "superseded": 1} == {
         result: count for result, count in _ends(world).items() if count
     }
+
+
+def test_a_removal_ends_the_prefetch_that_waits_for_tomorrow() -> None:
+    """Where the prefetch quota is spent and the object goes meanwhile, no unit is spent on it tomorrow."""
+    world = World(WARMING, options=Options(limits=Limits(prefetches_per_day=2)), env={"RESERVE_PERCENT": "0"})
+    for key in ("a.html", "b.html", "c.html"):
+        world.deliver(world.put(key))
+    assert len(world.spool("waiting/")) == 1
+    world.clock.advance(60)
+    world.deliver(world.remove("c.html"))
+    assert [] == world.spool("waiting/")
+    world.clock.advance(86_400)
+    world.minutes(10)
+    assert ["prefetch", "prefetch", "refresh"] == [row.kind for row in world.cloud.cdn.submissions]
+
+
+def test_a_prefetch_s_event_that_comes_again_costs_nothing() -> None:
+    """A second delivery is known while the prefetch is followed."""
+    world = World(WARMING)
+    event = world.put("a.html")
+    world.deliver(event)
+    world.clock.advance(30)
+    world.deliver(event)
+    assert [URL] == world.submitted_urls()
+    assert [] == world.spool("waiting/")
+
+
+def test_a_busy_folder_does_not_keep_prefetches_waiting() -> None:
+    """Refreshes of a folder for other objects, one each five minutes, let a new object's prefetch go all the same."""
+    world = World(WARMING.replace("static.example.com", "{name: static.example.com, custom_cache_key: true}"))
+    world.put("img/old.jpg")
+    world.deliver(world.put("img/old.jpg", b"2"))
+    world.deliver(world.put("img/new.jpg"))
+    for number in range(6):
+        world.minutes(5, step=5)
+        world.deliver(world.put("img/old.jpg", b"%d" % number))
+    assert ["https://static.example.com/img/new.jpg"] == [
+        row.path for row in world.cloud.cdn.submissions if row.kind == "prefetch"
+    ]
 
 
 def test_a_task_that_fails_at_the_cdn_is_tried_again() -> None:
@@ -111,7 +157,7 @@ def test_a_prefetch_of_what_the_origin_lacks_is_given_up_at_once() -> None:
     world = World(PREFETCHING.replace("refresh-then-prefetch", "prefetch"))
     world.cloud.cdn.fail = lambda _url: "Origin Return StatusCode 404"
     world.deliver(world.put("a.html"))
-    world.minutes(60)
+    world.minutes(60, step=5)
     assert [URL] == world.submitted_urls()
     (key,) = world.spool("dead/")
     assert "Failed: OriginReturnStatusCode404" == world.spooled(key)["reason"]
