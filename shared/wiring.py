@@ -42,6 +42,11 @@ class Instance:
 
     def check(self, context: Any) -> None:
         """Fail with a sentence where the spool cannot be used; a deployment then fails at its first event."""
+        limit, lease = _time_limit(context), self.settings.lease_seconds
+        if lease < limit:
+            raise Invalid(
+                "settings", [f"LEASE_SECONDS: {lease:g} is less than the function's timeout of {limit:g} seconds"]
+            )
         self.keys.use(lambda: credentials.from_invocation(context, os.environ))
         try:
             self.spool.check()
@@ -130,7 +135,7 @@ def run(parts: Instance, step: Step, event: bytes, context: Any) -> Mapping[str,
     """Run a step for one invocation and write its canonical line, whatever comes of it."""
     started = parts.kit.clock()
     parts.keys.use(lambda: credentials.from_invocation(context, os.environ))
-    limit = float(getattr(context.function, "timeout", 0) or 60)
+    limit = _time_limit(context)
     name, request_id = context.function.name, context.request_id
     invocation = Invocation(name, request_id, started + max(limit - DEADLINE_MARGIN_SECONDS, limit / 2))
     with structlog.contextvars.bound_contextvars(function=name, request_id=request_id):
@@ -142,6 +147,11 @@ def run(parts: Instance, step: Step, event: bytes, context: Any) -> Mapping[str,
         took = int((parts.kit.clock() - started) * 1000)
         parts.kit.report.info("invocation", duration_ms=took, **summary)
         return summary
+
+
+def _time_limit(context: Any) -> float:
+    """Tell how many seconds the platform gives an invocation."""
+    return float(getattr(context.function, "timeout", 0) or 60)
 
 
 def _spool_fault(error: StoreError, settings: Settings) -> str:
