@@ -44,8 +44,10 @@ class Instance:
         """Fail with a sentence where the spool cannot be used; a deployment then fails at its first event."""
         limit, lease = _time_limit(context), self.settings.lease_seconds
         if lease < limit:
-            raise Invalid(
-                "settings", [f"LEASE_SECONDS: {lease:g} is less than the function's timeout of {limit:g} seconds"]
+            self.kit.report.warning(
+                "LEASE_SECONDS is less than the function's timeout: two may drain at once and spend units twice",
+                lease_seconds=lease,
+                timeout_seconds=limit,
             )
         self.keys.use(lambda: credentials.from_invocation(context, os.environ))
         try:

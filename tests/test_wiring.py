@@ -21,11 +21,14 @@ def test_a_deployment_in_order_passes() -> None:
     world.instance.check(context(world))
 
 
-def test_a_lease_shorter_than_an_invocation_is_refused() -> None:
-    """Else two would drain at once as a rule, and spend units twice."""
+def test_a_lease_shorter_than_an_invocation_is_warned_of() -> None:
+    """Nothing is lost by it, but two would drain at once now and then, and spend units twice."""
     world = World(env={"LEASE_SECONDS": "90"})
-    with pytest.raises(Invalid, match="LEASE_SECONDS: 90 is less than the function's timeout of 120 seconds"):
-        world.instance.check(context(world, timeout=120))
+    world.instance.check(context(world, timeout=60))
+    assert [] == world.lines()
+    world.instance.check(context(world, timeout=120))
+    (line,) = world.lines()
+    assert ("warning", 90, 120) == (line["level"], line["lease_seconds"], line["timeout_seconds"])
 
 
 def test_a_spool_that_does_not_exist_is_named() -> None:
