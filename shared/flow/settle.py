@@ -23,7 +23,7 @@ from shared.core.model import Outcome, Result, Step, Submission, Task, outcome
 from shared.core.notes import notes_of
 from shared.core.retry import FAILED_TRIES_MAX, failed_pause, is_hopeless
 from shared.core.settlement import Settlement, lost, next_check, prefetch_after, settlement
-from shared.core.spool import check_of, size_of, submission_key
+from shared.core.spool import call_of, check_of, size_of, submission_key
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
@@ -66,10 +66,14 @@ def settle(kit: Kit, run: Invocation, only: Callable[[Submission], bool] | None 
 
 
 def _due(kit: Kit, only: Callable[[Submission], bool] | None) -> dict[str, Submission]:
-    """Read the submissions to look at now, by key; the one whose look is most overdue first."""
+    """Read the submissions to look at now, by key; the one whose look is most overdue first.
+
+    Where its intent still lies beside it, a drain has died there: the next one has to settle the call's notes first.
+    """
     now = kit.clock()
     survey = kit.spool.survey(now)
-    keys = [key for key in survey.accepted if only or check_of(key) <= now]
+    unsettled = {call_of(intent.key) for intent in survey.intents}
+    keys = [key for key in survey.accepted if (only or check_of(key) <= now) and call_of(key) not in unsettled]
     found = kit.spool.submissions(f"{key}.accepted" for key in keys[:SUBMISSIONS_PER_RUN_MAX])
     made = [size_of(intent.key)[0] for intent in survey.intents]
     return {

@@ -46,6 +46,7 @@ FOUND = (
     (2002, 40),  # parts of a rejected call were accepted, then the process died: its intent is no reason to send again
     (1020, 20),  # the ids of a looked-up call were those of three sample URLs only, and its other domains never ended
     (1021, 20),  # calls of one second share an id: an earlier one hid that a hot URL's lost call was accepted
+    (10603, 40),  # a call was followed to its failure before its intent was settled, and then looked up as accepted
     (12, 20),  # an acceptance that was followed while its intent still lay there was not known as the intent's
 )
 
