@@ -1,4 +1,4 @@
-"""Options in; a local cloud in a process of its own, on free ports, for as long as a block runs."""
+"""Options in; a local cloud in a process of its own, on free ports, for as long as a block runs, and how to use it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,32 @@ from typing import IO
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 10.0
+
+
+_ENVIRONMENT = {
+    "SPOOL_BUCKET": "spool_bucket",
+    "LOG_PROJECT": "log_project",
+    "LOGSTORE": "logstore",
+    "REGION": "region",
+    "OSS_ENDPOINT": "oss",
+    "CDN_ENDPOINT": "cdn",
+    "LOG_ENDPOINT": "sls",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "access_key_id",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "access_key_secret",
+}
+
+NEEDED = frozenset({*_ENVIRONMENT.values(), "bucket", "domain"})
+"""What a ready file has to tell for that."""
+
+
+def environment_of(ready: Mapping[str, str]) -> dict[str, str]:
+    """Give the settings, and the keys, with which our code uses the local cloud that a ready file tells of."""
+    return {name: ready[field] for name, field in _ENVIRONMENT.items()}
+
+
+def site_file_of(ready: Mapping[str, str]) -> str:
+    """Write the site file of its one bucket and domain."""
+    return json.dumps({"sites": [{"bucket": ready["bucket"], "domains": [ready["domain"]]}]})
 
 
 class NotStarted(RuntimeError):

@@ -97,7 +97,7 @@ def try_batch(urls: int, places: Collection[int]) -> Trial:
     cdn = StrictCdn(cloud, places)
     event = _event_of(cloud, urls)
     kit = make_instance(
-        _addresses(cloud.options),
+        cloud.options.facts_in_process(),
         {},
         cdn_transport=HttpxTransport(cdn.handle, clock),
         oss_adapter=RequestsAdapter(cloud.handle_for("oss"), clock),
@@ -134,20 +134,3 @@ def _event_of(cloud: LocalCloud, urls: int) -> bytes:
         cloud.oss.put(cloud.options.bucket, f"{number:04d}.html", b"new")
     cloud.on_changed.clear()
     return json.dumps({"events": told}).encode()
-
-
-def _addresses(options: Options) -> dict[str, str]:
-    """Name what a function has to know of a local cloud in this process."""
-    return {
-        "bucket": options.bucket,
-        "domain": options.domains[0],
-        "spool_bucket": options.spool_bucket,
-        "log_project": options.log_project,
-        "logstore": options.logstore,
-        "region": options.region,
-        "oss": f"http://oss-{options.region}.aliyuncs.com",
-        "cdn": "http://cdn.aliyuncs.com",
-        "sls": f"http://{options.region}.log.aliyuncs.com",
-        "access_key_id": options.access_key_id,
-        "access_key_secret": options.access_key_secret,
-    }

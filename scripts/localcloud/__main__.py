@@ -50,27 +50,11 @@ def serve(options: Options, asked: argparse.Namespace) -> None:
     addresses = server.addresses_of(sockets)
 
     def ready() -> None:
-        write_whole(asked.ready_file, json.dumps({**addresses, **describe(options)}, indent=2) + "\n")
+        write_whole(asked.ready_file, json.dumps({**addresses, **options.facts()}, indent=2) + "\n")
         for name, address in addresses.items():
             print(f"{name:<5}{address}", flush=True)
 
     server.run(cloud, sockets, ready)
-
-
-def describe(options: Options) -> dict[str, str]:
-    """Tell what a client needs to know beside the addresses."""
-    return {
-        "access_key_id": options.access_key_id,
-        "access_key_secret": options.access_key_secret,
-        "account_id": options.account_id,
-        "region": options.region,
-        "bucket": options.bucket,
-        "spool_bucket": options.spool_bucket,
-        "domain": options.domains[0],
-        "log_project": options.log_project,
-        "logstore": options.logstore,
-        "service": options.service,
-    }
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -67,6 +67,30 @@ class Options:
     keep_books: bool = True
     """Keep the CDN's books of calls and submissions, for tests and proofs."""
 
+    def facts(self) -> dict[str, str]:
+        """Tell what a client needs to know beside the addresses."""
+        return {
+            "access_key_id": self.access_key_id,
+            "access_key_secret": self.access_key_secret,
+            "account_id": self.account_id,
+            "region": self.region,
+            "bucket": self.bucket,
+            "spool_bucket": self.spool_bucket,
+            "domain": self.domains[0],
+            "log_project": self.log_project,
+            "logstore": self.logstore,
+            "service": self.service,
+        }
+
+    def facts_in_process(self) -> dict[str, str]:
+        """Tell the same, and the vendor's own addresses: what clients in this process use."""
+        return {
+            "oss": f"http://oss-{self.region}.aliyuncs.com",
+            "cdn": "http://cdn.aliyuncs.com",
+            "sls": f"http://{self.region}.log.aliyuncs.com",
+            **self.facts(),
+        }
+
 
 class LocalCloud:
     """OSS, CDN with edges, the log service and, behind sockets, functions: of one account in one region."""

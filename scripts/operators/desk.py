@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from scripts.cloudprocess import NEEDED, environment_of, site_file_of
 from scripts.operators.faults import Fault, say
 from shared import wiring
 from shared.cloud.credentials import Credentials, MissingCredentials
@@ -18,18 +19,6 @@ CODE = Path(__file__).parents[2] / "functions"
 """What a deployment packs, so a relative SITES_FILE means the same file here and there."""
 
 Connect = Callable[[Mapping[str, str], Path | None], wiring.Instance]
-
-_OF_READY_FILE = {
-    "SPOOL_BUCKET": "spool_bucket",
-    "LOG_PROJECT": "log_project",
-    "LOGSTORE": "logstore",
-    "REGION": "region",
-    "OSS_ENDPOINT": "oss",
-    "CDN_ENDPOINT": "cdn",
-    "LOG_ENDPOINT": "sls",
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": "access_key_id",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "access_key_secret",
-}
 
 
 class Desk:
@@ -64,9 +53,9 @@ def connect(environ: Mapping[str, str], local: Path | None = None) -> wiring.Ins
         sites = _sites(CODE / settings.sites_file)
     else:
         ready = _ready(Path(environ.get("CALLED_FROM", "."), local))
-        environ = {name: ready[field] for name, field in _OF_READY_FILE.items()}
+        environ = environment_of(ready)
         settings = read_settings(environ, inside=False)
-        sites = read_sites(json.dumps({"sites": [{"bucket": ready["bucket"], "domains": [ready["domain"]]}]}))
+        sites = read_sites(site_file_of(ready))
     keys = _keys(environ)
     instance = wiring.build(settings, sites, report=Report())
     instance.keys.use(lambda: keys)
@@ -84,7 +73,7 @@ def _ready(path: Path) -> dict[str, str]:
     """Read what a local cloud wrote when it was ready."""
     try:
         ready = json.loads(path.read_text(encoding="utf-8"))
-        missing = {*_OF_READY_FILE.values(), "bucket", "domain"} - ready.keys()
+        missing = NEEDED - ready.keys()
     except OSError as error:
         raise Fault(f"--local {path} cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError) as error:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from scripts.cloudprocess import environment_of
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.edge import Edge, Origin, bucket_origin
@@ -263,15 +264,8 @@ class World:
         return sites
 
     def _environment(self) -> Mapping[str, str]:
-        options = self.cloud.options
         return {
-            "SPOOL_BUCKET": options.spool_bucket,
-            "LOG_PROJECT": options.log_project,
-            "LOGSTORE": options.logstore,
-            "REGION": options.region,
-            "OSS_ENDPOINT": f"http://oss-{options.region}.aliyuncs.com",
-            "CDN_ENDPOINT": "http://cdn.aliyuncs.com",
-            "LOG_ENDPOINT": f"http://{options.region}.log.aliyuncs.com",
+            **environment_of(self.cloud.options.facts_in_process()),
             "SPOOL_PREFIX": SPOOL_PREFIX,
             **self.scenario.environment,
         }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.cloudprocess import environment_of
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
@@ -74,16 +75,7 @@ class World:
         self.after: Callable[[str, Request], None] = lambda _service, _request: None
         self._refusals: list[tuple[str, Callable[[Request], bool]]] = []
         self.log = io.StringIO()
-        self._env = {
-            "SPOOL_BUCKET": self.options.spool_bucket,
-            "LOG_PROJECT": self.options.log_project,
-            "LOGSTORE": self.options.logstore,
-            "REGION": self.options.region,
-            "OSS_ENDPOINT": f"http://oss-{self.options.region}.aliyuncs.com",
-            "CDN_ENDPOINT": "http://cdn.aliyuncs.com",
-            "LOG_ENDPOINT": f"http://{self.options.region}.log.aliyuncs.com",
-            **(env or {}),
-        }
+        self._env = {**environment_of(self.options.facts_in_process()), **(env or {})}
         self.sites = sites
         self.requests = 0
         self.instance = self.new_instance()
