@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from shared.core.checked import Fault, Invalid, check
-from shared.core.limits import Limits
-from shared.core.sites import Site
+from shared.core.plan.limits import Limits
+from shared.core.site.sites import Site
 
 
 class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):

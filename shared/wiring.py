@@ -14,16 +14,16 @@ import structlog
 
 from shared import logs
 from shared.cloud import credentials
-from shared.cloud.bucket import Bucket
-from shared.cloud.cdn import Cdn
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import OutcomeLog
-from shared.cloud.spool import Spool
+from shared.cloud.provider.cdn import Cdn
+from shared.cloud.spool.bucket import Bucket
+from shared.cloud.spool.spool import Spool
 from shared.core.checked import Invalid
 from shared.core.errors import StoreError
-from shared.core.sitefile import read_sites
-from shared.core.sites import Site
+from shared.core.site.sitefile import read_sites
+from shared.core.site.sites import Site
 from shared.flow.kit import Invocation, Kit
 from shared.settings import Settings, check_spool_apart, read_settings
 

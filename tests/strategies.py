@@ -13,11 +13,11 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from shared.core.limits import Limits
-from shared.core.model import Action, Cause, Form, Kind, Lane, ObjectChange, Result, Step, Task, digest
-from shared.core.notes import Note, notes_of
-from shared.core.quota import Ledger, minute_of
-from shared.core.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.plan.books import Ledger, minute_of
+from shared.core.plan.limits import Limits
+from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange, Result, Step, Task, digest
+from shared.core.task.notes import Note, notes_of
 
 NOW = 1_767_323_045.0
 """2026-01-02 03:04:05 UTC, which is 11:04:05 in UTC+8."""

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from shared.core.checked import Invalid
-from shared.core.limits import Limits
-from shared.core.sites import Domain, Site
+from shared.core.plan.limits import Limits
+from shared.core.site.sites import Domain, Site
 from shared.settings import Settings, check_spool_apart, read_settings
 
 LEAST = {"SPOOL_BUCKET": "spool", "LOG_PROJECT": "project", "LOGSTORE": "store", "FC_REGION": "cn-hangzhou"}

@@ -36,7 +36,7 @@ NAIVE = '''
 import json
 import os
 
-from shared.cloud.cdn import Cdn
+from shared.cloud.provider.cdn import Cdn
 from shared.cloud.credentials import KeyRing, from_invocation
 
 keys = KeyRing()

@@ -63,14 +63,14 @@ class SdkCdn:
 
     def refresh(self, urls: Sequence[str], *_form: object, **_options: object) -> Any:
         """Refresh, as our client does."""
-        from shared.core.cdntask import Accepted  # noqa: PLC0415 - see the top
+        from shared.core.task.rows import Accepted  # noqa: PLC0415 - see the top
 
         body = self.submit(urls)
         return Accepted((body.refresh_task_id,), body.request_id)
 
     def quota(self) -> Any:
         """Ask what the day leaves, as our client does before its first plan."""
-        from shared.core.quota import Quota  # noqa: PLC0415 - see the top
+        from shared.core.plan.books import Quota  # noqa: PLC0415 - see the top
 
         body = self._client.describe_refresh_quota(self._models.DescribeRefreshQuotaRequest()).body
         return Quota(total={"url": int(body.url_quota)}, remaining={"url": int(body.url_remain)})
@@ -97,7 +97,7 @@ def ours(ready: Mapping[str, str], event: bytes) -> None:
     )
     Context.credentials.access_key_id = ready["access_key_id"]
     Context.credentials.access_key_secret = ready["access_key_secret"]
-    from shared.cloud.cdn import Cdn  # noqa: PLC0415 - see the top
+    from shared.cloud.provider.cdn import Cdn  # noqa: PLC0415 - see the top
 
     object_created: Any = importlib.import_module("object_created")
 
@@ -116,12 +116,12 @@ def ours(ready: Mapping[str, str], event: bytes) -> None:
 def sdk_in_place(ready: Mapping[str, str], event: bytes) -> None:
     """Handle an event as ours does, with the vendor's SDK for the CDN API."""
     from shared import flow, logs  # noqa: PLC0415 - see the top
-    from shared.cloud.bucket import Bucket  # noqa: PLC0415 - see the top
     from shared.cloud.clock import OssClock  # noqa: PLC0415 - see the top
     from shared.cloud.credentials import Credentials, KeyRing  # noqa: PLC0415 - see the top
-    from shared.cloud.spool import Spool  # noqa: PLC0415 - see the top
-    from shared.core.limits import Limits  # noqa: PLC0415 - see the top
-    from shared.core.sitefile import read_sites  # noqa: PLC0415 - see the top
+    from shared.cloud.spool.bucket import Bucket  # noqa: PLC0415 - see the top
+    from shared.cloud.spool.spool import Spool  # noqa: PLC0415 - see the top
+    from shared.core.plan.limits import Limits  # noqa: PLC0415 - see the top
+    from shared.core.site.sitefile import read_sites  # noqa: PLC0415 - see the top
 
     keys = KeyRing(Credentials(ready["access_key_id"], ready["access_key_secret"]))
     bucket = Bucket(ready["oss"], ready["region"], ready["spool_bucket"], "cdn-refresh/", keys, OssClock(time.time))

@@ -8,7 +8,7 @@ from typing import Any
 from scripts.cloudprocess import environment_of, site_file_of
 from shared import wiring
 from shared.cloud.credentials import Credentials
-from shared.core.sitefile import read_sites
+from shared.core.site.sitefile import read_sites
 from shared.settings import read_settings
 
 

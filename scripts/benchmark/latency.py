@@ -20,10 +20,10 @@ import httpx
 from scripts.benchmark.instance import make_instance
 from scripts.cloudprocess import local_cloud
 from shared import flow, logs
-from shared.core.cdntask import Accepted
-from shared.core.events import read
-from shared.core.model import Form
-from shared.core.urls import tasks_of
+from shared.core.change.events import read
+from shared.core.site.urls import tasks_of
+from shared.core.task.model import Form
+from shared.core.task.rows import Accepted
 
 SERVICE_LATENCIES = ("oss=8", "sls=15", "cdn=80")
 """Milliseconds: what the services take within a region, as modelled."""

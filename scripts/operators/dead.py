@@ -14,8 +14,8 @@ from scripts.operators.desk import Desk
 from scripts.operators.faults import Fault, plain, say
 from scripts.operators.requeue import again, let_go, put_back
 from shared import flow
-from shared.core.model import Task
-from shared.core.spool import Bad, Grave
+from shared.core.task.model import Task
+from shared.core.task.stored import Bad, Grave
 
 LISTED_MAX = 200
 DRAIN_SECONDS_MAX = 45.0

@@ -11,8 +11,8 @@ from scripts.cloudprocess import NEEDED, environment_of, site_file_of
 from scripts.operators.faults import Fault, say
 from shared import wiring
 from shared.cloud.credentials import Credentials, MissingCredentials
-from shared.core.sitefile import read_sites
-from shared.core.sites import Site
+from shared.core.site.sitefile import read_sites
+from shared.core.site.sites import Site
 from shared.settings import read_settings
 
 CODE = Path(__file__).parents[2] / "functions"

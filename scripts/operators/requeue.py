@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shared.cloud.spool import Spool
-from shared.core.events import read
-from shared.core.model import Outcome, Result, Step, Task, digest, outcome
-from shared.core.notes import notes_of
-from shared.core.sites import Site
-from shared.core.spool import Bad
-from shared.core.urls import tasks_of
+from shared.cloud.spool.spool import Spool
+from shared.core.change.events import read
+from shared.core.site.sites import Site
+from shared.core.site.urls import tasks_of
+from shared.core.task.model import Outcome, Result, Step, Task, digest, outcome
+from shared.core.task.notes import notes_of
+from shared.core.task.stored import Bad
 from shared.flow.kit import Kit
 from shared.flow.log import log_outcomes
 

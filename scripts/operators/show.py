@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.operators.faults import plain
-from shared.core.model import Task
-from shared.core.spool import Bad
+from shared.core.task.model import Task
+from shared.core.task.stored import Bad
 
 ID_SHOWN = 12
 """Digits of an id in a table: enough to name it, and it leaves room for the URL at 80 columns."""

@@ -18,13 +18,13 @@ from scripts.localcloud.clock import Clock
 from scripts.localcloud.oss.state import Bucket, StoredObject
 from scripts.localcloud.sls.service import LogStore
 from scripts.simulation.outside import SLOW_SECONDS, Outside
-from shared.cloud.bucket import KEYS_PER_LISTING, Entry, Listing
-from shared.cloud.cdn import Cdn
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import fields
+from shared.cloud.provider.cdn import Cdn
+from shared.cloud.spool.bucket import KEYS_PER_LISTING, Entry, Listing
 from shared.core.errors import LogStoreDown, StoreError, Unreachable, error_class
-from shared.core.model import Outcome
+from shared.core.task.model import Outcome
 
 T = TypeVar("T")
 RETRIED_SHARE = 0.5

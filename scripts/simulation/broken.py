@@ -13,16 +13,16 @@ from urllib.parse import unquote
 import msgspec
 
 from scripts.simulation.instances import Changes
-from shared.cloud.cdn import Cdn
 from shared.cloud.clock import OssClock
-from shared.cloud.spool import Spool
-from shared.core.cdntask import Accepted, CdnTask, Page, State
+from shared.cloud.provider.cdn import Cdn
+from shared.cloud.spool.spool import Spool
 from shared.core.errors import LogStoreDown, StoreError
-from shared.core.model import Form, Outcome, Submission
-from shared.core.notes import Note
-from shared.core.notes import note as make_note
-from shared.core.quota import Ledger, Quota
-from shared.core.spool import Lease, Survey
+from shared.core.plan.books import Ledger, Quota
+from shared.core.task.model import Form, Outcome, Submission
+from shared.core.task.notes import Note
+from shared.core.task.notes import note as make_note
+from shared.core.task.rows import Accepted, CdnTask, Page, State
+from shared.core.task.stored import Lease, Survey
 
 
 @dataclass(frozen=True)

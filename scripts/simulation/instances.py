@@ -21,9 +21,9 @@ from scripts.simulation.scheduler import Hub, PausingClock
 from shared import flow, logs, wiring
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
-from shared.cloud.spool import Spool
-from shared.core.sitefile import read_sites
-from shared.core.sites import Site
+from shared.cloud.spool.spool import Spool
+from shared.core.site.sitefile import read_sites
+from shared.core.site.sites import Site
 from shared.flow.kit import Kit
 from shared.settings import Settings
 

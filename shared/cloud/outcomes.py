@@ -15,7 +15,7 @@ import msgspec
 
 from shared.cloud.credentials import KeyRing
 from shared.core.errors import LogStoreDown
-from shared.core.model import Outcome
+from shared.core.task.model import Outcome
 
 RECORDS_PER_WRITE_MAX = 4_096
 BYTES_PER_WRITE_MAX = 2_500_000

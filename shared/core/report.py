@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shared.core.quota import DAY_SECONDS, Ledger, day_of, day_start
-from shared.core.spool import Grave, utc_day
+from shared.core.plan.books import DAY_SECONDS, Ledger, day_of, day_start
+from shared.core.task.stored import Grave, utc_day
 
 USED_ALARM_PERCENT = 80
 STUCK_ALARM_SECONDS = 900.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 
-from shared.core.events import BadEvent
-from shared.core.model import Task, digest
-from shared.core.spool import Bad, utc_day
+from shared.core.change.events import BadEvent
+from shared.core.task.model import Task, digest
+from shared.core.task.stored import Bad, utc_day
 from shared.flow.kit import Invocation, Kit
 
 

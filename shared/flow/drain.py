@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from shared.core.errors import CdnError, Unreachable
-from shared.core.limits import URLS_PER_REFRESH_CALL_MAX
-from shared.core.model import Kind, Result, Step, Submission, Task
-from shared.core.notes import Note, rewrite
-from shared.core.plan import Deferral, Plan, Related, joined, plan
-from shared.core.quota import unit_of
-from shared.core.spool import Lease, Survey, call_of, size_of
+from shared.core.plan.books import unit_of
+from shared.core.plan.limits import URLS_PER_REFRESH_CALL_MAX
+from shared.core.plan.planning import Deferral, Plan, Related, joined, plan
+from shared.core.task.model import Kind, Result, Step, Submission, Task
+from shared.core.task.notes import Note, rewrite
+from shared.core.task.stored import Lease, Survey, call_of, size_of
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes

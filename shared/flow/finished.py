@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.core.finished import read_finished
+from shared.core.change.finished import read_finished
 from shared.flow.bury import bury_event
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit

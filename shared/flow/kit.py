@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.core.cdntask import Accepted, CdnTask, Page, Prefetch
-from shared.core.limits import Limits
-from shared.core.model import Batch, Form, Outcome, Submission
-from shared.core.notes import Note
-from shared.core.quota import Ledger, Quota
+from shared.core.plan.books import Ledger, Quota
+from shared.core.plan.limits import Limits
 from shared.core.report import Spooled, Status
-from shared.core.sites import Site
-from shared.core.spool import Bad, Lease, Survey
+from shared.core.site.sites import Site
+from shared.core.task.model import Batch, Form, Outcome, Submission
+from shared.core.task.notes import Note
+from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch
+from shared.core.task.stored import Bad, Lease, Survey
 
 
 class Spool(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.core.errors import LogStoreDown
-from shared.core.model import Outcome
+from shared.core.task.model import Outcome
 from shared.flow.kit import Kit
 
 KEPT_PER_RUN_MAX = 200

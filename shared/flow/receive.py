@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from shared.core.change.events import BadEvent, read
 from shared.core.errors import StoreError
-from shared.core.events import BadEvent, read
-from shared.core.model import Outcome, Result, Task
-from shared.core.notes import note
-from shared.core.urls import Skipped, tasks_of
+from shared.core.site.urls import Skipped, tasks_of
+from shared.core.task.model import Outcome, Result, Task
+from shared.core.task.notes import note
 from shared.flow.bury import bury_event
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit

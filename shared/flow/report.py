@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from shared.core.errors import CdnError, LogStoreDown
-from shared.core.model import Outcome, Result
 from shared.core.report import Status, new_alarms, status
+from shared.core.task.model import Outcome, Result
 from shared.flow.kit import Invocation, Kit
 
 

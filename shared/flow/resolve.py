@@ -12,12 +12,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shared.core.cdntask import Accepted, CdnTask
 from shared.core.errors import CdnError
-from shared.core.limits import TASK_LIST_CALLS_PER_SECOND
-from shared.core.model import Batch, Form, Kind, Submission, domain_of
-from shared.core.notes import Note, note
-from shared.core.spool import Intent, Survey
+from shared.core.plan.limits import TASK_LIST_CALLS_PER_SECOND
+from shared.core.task.model import Batch, Form, Kind, Submission, domain_of
+from shared.core.task.notes import Note, note
+from shared.core.task.rows import Accepted, CdnTask
+from shared.core.task.stored import Intent, Survey
 from shared.flow.kit import Invocation, Kit
 from shared.flow.round import Round
 

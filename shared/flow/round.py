@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from shared.core.cdntask import Accepted
 from shared.core.errors import CdnError
-from shared.core.model import Batch, Outcome, Result, Step, Task, outcome
-from shared.core.quota import Ledger
-from shared.core.retry import due_after
+from shared.core.plan.books import Ledger
+from shared.core.plan.retry import due_after
+from shared.core.task.model import Batch, Outcome, Result, Step, Task, outcome
+from shared.core.task.rows import Accepted
 
 
 @dataclass

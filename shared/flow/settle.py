@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from shared.core.cdntask import CdnTask
 from shared.core.errors import CdnError, Rejected
-from shared.core.limits import STATUS_CALLS_PER_SECOND, TASK_IDS_PER_STATUS_CALL_MAX
-from shared.core.model import Outcome, Result, Step, Submission, Task, outcome
-from shared.core.notes import notes_of
-from shared.core.retry import FAILED_TRIES_MAX, failed_pause, is_hopeless
-from shared.core.settlement import Settlement, lost, next_check, prefetch_after, settlement
-from shared.core.spool import call_of, check_of, size_of, submission_key
+from shared.core.plan.limits import STATUS_CALLS_PER_SECOND, TASK_IDS_PER_STATUS_CALL_MAX
+from shared.core.plan.retry import FAILED_TRIES_MAX, failed_pause, is_hopeless
+from shared.core.task.model import Outcome, Result, Step, Submission, Task, outcome
+from shared.core.task.notes import notes_of
+from shared.core.task.rows import CdnTask
+from shared.core.task.settlement import Settlement, lost, next_check, prefetch_after, settlement
+from shared.core.task.stored import call_of, check_of, size_of, submission_key
 from shared.flow.bury import bury_task
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.core.cdntask import Accepted
 from shared.core.errors import (
     CdnError,
     MinuteSpent,
@@ -24,11 +23,12 @@ from shared.core.errors import (
     is_size,
     spoils_domain,
 )
-from shared.core.isolate import by_domain, by_url, find_bad, halves
-from shared.core.model import Batch, Kind, Result, Step, Task, digest
-from shared.core.plan import Call, per_minute
-from shared.core.quota import unit_of
-from shared.core.retry import backoff
+from shared.core.plan.books import unit_of
+from shared.core.plan.planning import Call, per_minute
+from shared.core.plan.retry import backoff
+from shared.core.plan.split import by_domain, by_url, find_bad, halves
+from shared.core.task.model import Batch, Kind, Result, Step, Task, digest
+from shared.core.task.rows import Accepted
 from shared.flow.kit import Invocation, Kit
 from shared.flow.round import Round
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from shared.cloud.cdn import Cdn
 from shared.cloud.credentials import Credentials, KeyRing
+from shared.cloud.provider.cdn import Cdn
 
 URL = "https://a.example.com/1.css"
 NOW = 1_767_323_045.0

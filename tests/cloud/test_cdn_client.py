@@ -5,11 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from shared.cloud.cdn import Acs3Auth, Cdn
 from shared.cloud.credentials import Credentials, KeyRing, MissingCredentials
-from shared.core.cdntask import Accepted, Prefetch
+from shared.cloud.provider.cdn import Acs3Auth, Cdn
 from shared.core.errors import Refused
-from shared.core.model import Form
+from shared.core.task.model import Form
+from shared.core.task.rows import Accepted, Prefetch
 from tests.cloud.mock_cdn import KEYS, NONCE, NOW, PUSHED, REFRESHED, URL, Answer, Recorder, client
 
 # What is sent

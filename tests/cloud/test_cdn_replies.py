@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.core.cdntask import Accepted, CdnTask, Page, State
 from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, Unreachable
-from shared.core.quota import Quota
+from shared.core.plan.books import Quota
+from shared.core.task.rows import Accepted, CdnTask, Page, State
 from tests.cloud.mock_cdn import NOW, URL, answering, client
 
 # What is read

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cloud.outcomes import fields
-from shared.core.model import Outcome, Result, Task, outcome
+from shared.core.task.model import Outcome, Result, Task, outcome
 from tests import strategies
 from tests.strategies import NOW
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from shared.core.cdntask import CdnTask, State, task_from_row
+from shared.core.task.rows import CdnTask, State, task_from_row
 from tests import strategies
 
 ROW = {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.events import NESTING_MAX, Received, read
-from shared.core.model import Action
+from shared.core.change.events import NESTING_MAX, Received, read
+from shared.core.task.model import Action
 from tests import strategies
 
 EVENTS = Path(__file__).parent.parent / "events"

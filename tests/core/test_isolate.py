@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.isolate import by_domain, by_url, find_bad
-from shared.core.model import Task
+from shared.core.plan.split import by_domain, by_url, find_bad
+from shared.core.task.model import Task
 from tests import strategies
 from tests.strategies import make_task
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.model import (
+from shared.core.task.model import (
     HISTORY_STEPS_MAX,
     Batch,
     Form,

@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.model import Lane, Task, digest, json_bytes
-from shared.core.notes import (
+from shared.core.task.model import Lane, Task, digest, json_bytes
+from shared.core.task.notes import (
     KEY_CHARACTERS_MAX,
     TASKS_PER_NOTE_MAX,
     Note,

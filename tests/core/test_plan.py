@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.core.limits import Limits
-from shared.core.model import Form, Kind, Lane, Task
-from shared.core.plan import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, Refreshing, joined, plan
-from shared.core.quota import Ledger, after_reset, minute_key, minute_of, minute_start, unit_of
+from shared.core.plan.books import Ledger, after_reset, minute_key, minute_of, minute_start, unit_of
+from shared.core.plan.limits import Limits
+from shared.core.plan.planning import UNFINISHED_REFRESH_WAIT_SECONDS, Call, Plan, Refreshing, joined, plan
+from shared.core.task.model import Form, Kind, Lane, Task
 from tests import strategies
 from tests.strategies import NOW, make_task
 

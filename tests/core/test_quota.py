@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.limits import Limits
-from shared.core.model import Batch, Form, Kind, Lane
-from shared.core.quota import (
+from shared.core.plan.books import (
     QUOTA_READING_SECONDS_MAX,
     RESET_MARGIN_SECONDS,
     Ledger,
@@ -23,6 +21,8 @@ from shared.core.quota import (
     spendable,
     unit_of,
 )
+from shared.core.plan.limits import Limits
+from shared.core.task.model import Batch, Form, Kind, Lane
 from tests import strategies
 from tests.strategies import NOW, make_task
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, Unreachable
-from shared.core.quota import after_reset, minute_start
-from shared.core.retry import BACKOFF_MAX_SECONDS, backoff, due_after, failed_pause, is_hopeless
+from shared.core.plan.books import after_reset, minute_start
+from shared.core.plan.retry import BACKOFF_MAX_SECONDS, backoff, due_after, failed_pause, is_hopeless
 from tests.strategies import NOW
 
 

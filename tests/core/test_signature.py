@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.signature import authorization, body_hash, canonical_query, canonical_request, percent_encode, sign
+from shared.cloud.provider.signature import (
+    authorization,
+    body_hash,
+    canonical_query,
+    canonical_request,
+    percent_encode,
+    sign,
+)
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.core.checked import Invalid
-from shared.core.sitefile import read_sites
-from shared.core.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.site.sitefile import read_sites
+from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
 
 SHIPPED = Path(__file__).parent.parent.parent / "functions" / "sites.yml"
 

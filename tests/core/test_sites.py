@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from shared.core.model import Action, ObjectChange
-from shared.core.sites import Domain, Site, Then, ThenRemoved, Variant, matches
+from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant, matches
+from shared.core.task.model import Action, ObjectChange
 from tests import strategies
 
 PLAIN = Site(name="site", bucket="content", domains=(Domain("static.example.com"),))

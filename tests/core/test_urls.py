@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.core.limits import URL_CHARACTERS_MAX
-from shared.core.model import Action, Form, Kind, Lane, ObjectChange, domain_of
-from shared.core.sites import Domain, Site, Then, ThenRemoved, Variant
-from shared.core.urls import directory_of, object_urls, refreshable, tasks_of
+from shared.core.plan.limits import URL_CHARACTERS_MAX
+from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.site.urls import directory_of, object_urls, refreshable, tasks_of
+from shared.core.task.model import Action, Form, Kind, Lane, ObjectChange, domain_of
 from tests import strategies
 
 STATIC = Domain("static.example.com")

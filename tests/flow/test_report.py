@@ -7,7 +7,7 @@ import json
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cdn.paths import FILE
 from scripts.localcloud.cloud import Options
-from shared.core.quota import Ledger
+from shared.core.plan.books import Ledger
 from shared.core.report import Spooled, status
 from tests.flow.world import World
 

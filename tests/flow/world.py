@@ -16,7 +16,7 @@ from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response
 from shared import flow, logs, wiring
-from shared.core.sitefile import read_sites
+from shared.core.site.sitefile import read_sites
 from shared.settings import read_settings
 
 START = 1_789_970_000.25

@@ -21,8 +21,8 @@ from scripts.operators.desk import connect
 from scripts.operators.show import event_lines
 from shared import wiring
 from shared.cloud.credentials import Credentials
-from shared.core.model import Task
-from shared.core.spool import Bad
+from shared.core.task.model import Task
+from shared.core.task.stored import Bad
 from tests.flow.world import World
 
 ROOT = Path(__file__).parents[2]

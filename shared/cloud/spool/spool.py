@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from shared.cloud.bucket import Bucket, Entry, Listing
-from shared.core.model import Batch, Outcome, Submission, digest, json_bytes
-from shared.core.notes import Note, due_of, is_note_key, note_from_key, size_of_note
-from shared.core.quota import Ledger
+from shared.cloud.spool.bucket import Bucket, Entry, Listing
+from shared.core.plan.books import Ledger
 from shared.core.report import Spooled, Status
-from shared.core.spool import Bad, Grave, Intent, Lease, Survey, size_of, submission_key, submission_state
+from shared.core.task.model import Batch, Outcome, Submission, digest, json_bytes
+from shared.core.task.notes import Note, due_of, is_note_key, note_from_key, size_of_note
+from shared.core.task.stored import Bad, Grave, Intent, Lease, Survey, size_of, submission_key, submission_state
 
 STATUS_AFTER_SECONDS = 60
 """When the CDN is first asked about a submission; a refresh takes five to six minutes."""

@@ -19,12 +19,12 @@ import httpx
 import msgspec
 
 from shared.cloud.credentials import KeyRing
-from shared.core.cdntask import Accepted, CdnTask, Page, Prefetch, task_from_row
+from shared.cloud.provider.signature import authorization, body_hash, canonical_query
 from shared.core.errors import Throttled, Unreachable, error_class
-from shared.core.limits import TASK_IDS_PER_STATUS_CALL_MAX
-from shared.core.model import Form
-from shared.core.quota import Quota
-from shared.core.signature import authorization, body_hash, canonical_query
+from shared.core.plan.books import Quota
+from shared.core.plan.limits import TASK_IDS_PER_STATUS_CALL_MAX
+from shared.core.task.model import Form
+from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch, task_from_row
 
 API_VERSION = "2018-05-10"
 TIMEOUTS = httpx.Timeout(connect=3.0, read=10.0, write=10.0, pool=1.0)

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from shared.core.model import Batch, Task
-from shared.core.quota import Ledger
+from shared.core.plan.books import Ledger
+from shared.core.task.model import Batch, Task
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shared.core.cdntask import CdnTask, State
-from shared.core.model import Cause, Form, Kind, Lane, Submission, Task, digest
+from shared.core.task.model import Cause, Form, Kind, Lane, Submission, Task, digest
+from shared.core.task.rows import CdnTask, State
 
 UNFINISHED_AFTER_SECONDS = 2 * 86_400.0
 """A task that runs longer counts as failed: the CDN tells of the last three days only."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from shared.core.model import Action, ObjectChange, digest
+from shared.core.task.model import Action, ObjectChange, digest
 
 CREATED_EVENTS = frozenset(
     {"PutObject", "PostObject", "CopyObject", "AppendObject", "CompleteMultipartUpload", "PutSymlink"}

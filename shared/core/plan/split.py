@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TypeVar
 
-from shared.core.model import Task
+from shared.core.task.model import Task
 
 T = TypeVar("T")
 

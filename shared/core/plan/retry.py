@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused
-from shared.core.quota import after_reset, minute_of, minute_start
+from shared.core.plan.books import after_reset, minute_of, minute_start
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 120.0

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from shared.core.limits import (
+from shared.core.plan.books import Ledger, after_reset, minute_key, minute_start, spendable, unit_of
+from shared.core.plan.limits import (
     DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX,
     DIRECTORIES_PER_REFRESH_CALL_MAX,
     DOMAINS_PER_CALL_MAX,
@@ -23,8 +24,7 @@ from shared.core.limits import (
     URLS_PER_REFRESH_CALL_MAX,
     Limits,
 )
-from shared.core.model import Form, Kind, Lane, Task, domain_of
-from shared.core.quota import Ledger, after_reset, minute_key, minute_start, spendable, unit_of
+from shared.core.task.model import Form, Kind, Lane, Task, domain_of
 
 UNFINISHED_REFRESH_WAIT_SECONDS = 60.0
 """How long a prefetch steps back when a refresh of its URL is still under way."""

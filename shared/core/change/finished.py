@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from shared.core.events import BadEvent, unwrap
+from shared.core.change.events import BadEvent, unwrap
 
 FINISHED_EVENTS = frozenset({"CachedObjectsRefreshed", "CachedObjectsPushed"})
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 import msgspec
 
-from shared.core.model import Action, ObjectChange
+from shared.core.task.model import Action, ObjectChange
 
 
 class Then(str, Enum):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from shared.core.model import Task, digest, json_bytes
+from shared.core.task.model import Task, digest, json_bytes
 
 TASKS_PER_NOTE_MAX = 1_000
 KEY_CHARACTERS_MAX = 900

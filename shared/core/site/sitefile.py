@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from shared.core.checked import Fault, Invalid, check
-from shared.core.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
 
 _HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.core.limits import RESET_UTC_OFFSET_SECONDS, Limits
-from shared.core.model import Batch, Form, Kind, Lane, domain_of
+from shared.core.plan.limits import RESET_UTC_OFFSET_SECONDS, Limits
+from shared.core.task.model import Batch, Form, Kind, Lane, domain_of
 
 DAY_SECONDS = 86_400
 MINUTE_SECONDS = 60

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.core.limits import URL_CHARACTERS_MAX
-from shared.core.model import Action, Cause, Form, Kind, Lane, ObjectChange, Task, digest
-from shared.core.sites import Domain, Site, Then
+from shared.core.plan.limits import URL_CHARACTERS_MAX
+from shared.core.site.sites import Domain, Site, Then
+from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange, Task, digest
 
 
 class Skipped(msgspec.Struct, frozen=True):

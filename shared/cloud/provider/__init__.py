@@ -1,0 +1,1 @@
+"""The CDN: its API, and what is particular to it."""

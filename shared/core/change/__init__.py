@@ -1,0 +1,1 @@
+"""Changes in: what OSS and the CDN tell."""

@@ -1,0 +1,1 @@
+"""What goes now, what waits, and why."""
