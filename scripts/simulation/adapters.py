@@ -22,8 +22,9 @@ from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import fields
 from shared.cloud.provider.cdn import Cdn
+from shared.cloud.provider.codes import error_class
 from shared.cloud.spool.bucket import KEYS_PER_LISTING, Entry, Listing
-from shared.core.errors import LogStoreDown, StoreError, Unreachable, error_class
+from shared.core.errors import LogStoreDown, OutcomeUnknown, StoreError
 from shared.core.task.model import Outcome
 
 T = TypeVar("T")
@@ -146,14 +147,14 @@ class StateCdn(Cdn):
         if fault in REFUSALS:
             raise _refused(REFUSALS[fault])
         if fault == "refused":
-            raise Unreachable("ReadError", f"{action} got no reply")
+            raise OutcomeUnknown("ReadError", f"{action} got no reply")
         if fault == "internal" and self._rng.random() < RETRIED_SHARE:
-            raise Unreachable("InternalError", "It failed.")
+            raise OutcomeUnknown("InternalError", "It failed.")
         document = self._answer(action, params)
         if fault == "slow":
             self._outside.sleep(10.0)
         if fault in {"internal", "lost", "slow"}:
-            raise Unreachable("ReadTimeout", f"{action} got no reply")
+            raise OutcomeUnknown("ReadTimeout", f"{action} got no reply")
         return document
 
     def _answer(self, action: str, params: dict[str, str]) -> dict[str, Any]:

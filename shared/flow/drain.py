@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from shared.core.errors import CdnError, Unreachable
+from shared.core.errors import CdnError, OutcomeUnknown
 from shared.core.plan.books import unit_of
 from shared.core.plan.limits import URLS_PER_REFRESH_CALL_MAX
 from shared.core.plan.planning import Deferral, Plan, Related, joined, plan
@@ -176,7 +176,7 @@ def _carry_out(kit: Kit, run: Invocation, planned: Plan, state: Round) -> None:
     stopped: dict[str, CdnError] = {}
     for call in planned.calls:
         unit = unit_of(call.kind, call.form)
-        if kit.clock() >= run.deadline or any(isinstance(error, Unreachable) for error in stopped.values()):
+        if kit.clock() >= run.deadline or any(isinstance(error, OutcomeUnknown) for error in stopped.values()):
             return  # what was not sent stays in its notes, due as before
         if unit in stopped:
             state.defer_for(stopped[unit], call.tasks, kit.clock(), kit.chance(), tried=False)

@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.core.errors import (
+    AccountRefused,
+    BadDomain,
     CdnError,
     MinuteSpent,
+    OutcomeUnknown,
     QuotaSpent,
     Refused,
     Rejected,
     Throttled,
-    Unreachable,
-    concerns_domain,
-    is_size,
-    spoils_domain,
+    TooLarge,
 )
 from shared.core.plan.books import unit_of
 from shared.core.plan.planning import Call, per_minute
@@ -46,7 +46,7 @@ def submit(kit: Kit, run: Invocation, call: Call, state: Round) -> CdnError | No
             if rejection:
                 parts = _split(kit, run, call, part, rejection, state) + parts
         except CdnError as error:
-            if concerns_domain(error):
+            if _concerns_domain(error):
                 _stop(kit, call, part, error, state)
                 continue
             _stop(kit, call, [*part, *(task for other in parts for task in other)], error, state)
@@ -61,9 +61,9 @@ def _split(
     domains = by_domain(part)
     if len(domains) > 1:
         return domains
-    if is_size(rejection) and len(by_url(part)) > 1:
+    if isinstance(rejection, TooLarge) and len(by_url(part)) > 1:
         return halves(part)
-    if spoils_domain(rejection):
+    if isinstance(rejection, BadDomain):
         _give_up(kit, part, rejection, state)
         return []
     search = find_bad(by_url(part))
@@ -98,11 +98,11 @@ def _send(kit: Kit, run: Invocation, call: Call, tasks: Sequence[Task], state: R
     key = kit.spool.intend(batch)
     try:
         accepted = _try(kit, run, batch, state)
-    except Unreachable as error:
+    except OutcomeUnknown as error:
         state.lost_answer(batch, error.code, error.message, kit.clock())
         raise
     except CdnError as error:
-        if isinstance(error, Rejected) or (concerns_domain(error) and len(by_domain(tasks)) > 1):
+        if isinstance(error, Rejected) or (_concerns_domain(error) and len(by_domain(tasks)) > 1):
             # Nothing was carried out. It goes before its parts do, or a crash would leave two traces of one task.
             kit.spool.clean(intents=[key])
             return error
@@ -145,7 +145,7 @@ def _stop(kit: Kit, call: Call, waiting: Sequence[Task], error: CdnError, state:
     now = kit.clock()
     unit = unit_of(call.kind, call.form)
     waiting = [task for task in waiting if task.turn not in state.ended]
-    if isinstance(error, Unreachable):
+    if isinstance(error, OutcomeUnknown):
         # The intent stays, and the tasks stay as they are: the next drain asks the CDN what became of them.
         kit.report.warning("the CDN's answer was lost; its task list will be asked", code=error.code, quota=unit)
         return
@@ -163,3 +163,7 @@ def _stop(kit: Kit, call: Call, waiting: Sequence[Task], error: CdnError, state:
             tasks=len(waiting),
         )
     state.defer_for(error, waiting, now, kit.chance(), tried=True)
+
+
+def _concerns_domain(error: CdnError) -> bool:
+    return isinstance(error, Refused) and not isinstance(error, AccountRefused)

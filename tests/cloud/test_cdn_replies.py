@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, Unreachable
+from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, OutcomeUnknown
 from shared.core.plan.books import Quota
 from shared.core.task.rows import Accepted, CdnTask, Page, State
 from tests.cloud.mock_cdn import NOW, URL, answering, client
@@ -37,7 +37,7 @@ def test_ids_are_read_however_they_come(ids: Any, read: tuple[str, ...]) -> None
 )
 def test_an_acceptance_without_an_id_is_uncertain(body: Any) -> None:
     """It was taken, but nobody can ask for it by an id: the task list has to tell."""
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(OutcomeUnknown) as caught:
         client(answering(body)).refresh([URL])
     assert "NoTaskId" == caught.value.code
 
@@ -141,8 +141,8 @@ def test_a_quota_that_is_not_told_is_absent(body: Any) -> None:
         (400, "InvalidObjectPath.Malformed", Rejected),
         (403, "Forbidden.RAM", Refused),
         (400, "SomethingNew", Refused),
-        (500, "InternalError", Unreachable),
-        (500, "SomethingNew", Unreachable),
+        (500, "InternalError", OutcomeUnknown),
+        (500, "SomethingNew", OutcomeUnknown),
     ],
 )
 def test_the_code_decides_what_a_failure_is(status: int, code: str, kind: type[CdnError]) -> None:
@@ -201,7 +201,7 @@ def test_the_wait_that_is_asked_for_is_in_milliseconds(stated: str, seconds: flo
 )
 def test_an_answer_that_is_no_json_tells_nothing(body: bytes, status: int) -> None:
     """A gateway's page does not say whether the call was carried out, so the task list has to."""
-    with pytest.raises(Unreachable):
+    with pytest.raises(OutcomeUnknown):
         client(answering(body, status)).refresh([URL])
 
 
@@ -209,9 +209,9 @@ def test_an_answer_that_is_no_json_tells_nothing(body: bytes, status: int) -> No
     ("body", "status", "kind"),
     [
         ({"Message": "no"}, 403, Refused),
-        ({}, 504, Unreachable),
-        ({"Code": "", "Message": ""}, 504, Unreachable),
-        ({"Code": None, "Message": None}, 504, Unreachable),
+        ({}, 504, OutcomeUnknown),
+        ({"Code": "", "Message": ""}, 504, OutcomeUnknown),
+        ({"Code": None, "Message": None}, 504, OutcomeUnknown),
     ],
 )
 def test_a_failure_without_a_code_goes_by_its_status(body: Any, status: int, kind: type[CdnError]) -> None:
@@ -227,11 +227,11 @@ def test_a_failure_without_a_code_goes_by_its_status(body: Any, status: int, kin
         (httpx.ConnectError("refused"), Throttled),
         (httpx.ConnectTimeout("slow"), Throttled),
         (httpx.PoolTimeout("busy"), Throttled),
-        (httpx.ReadTimeout("slow"), Unreachable),
-        (httpx.WriteTimeout("slow"), Unreachable),
-        (httpx.ReadError("reset"), Unreachable),
-        (httpx.WriteError("reset"), Unreachable),
-        (httpx.RemoteProtocolError("closed"), Unreachable),
+        (httpx.ReadTimeout("slow"), OutcomeUnknown),
+        (httpx.WriteTimeout("slow"), OutcomeUnknown),
+        (httpx.ReadError("reset"), OutcomeUnknown),
+        (httpx.WriteError("reset"), OutcomeUnknown),
+        (httpx.RemoteProtocolError("closed"), OutcomeUnknown),
     ],
 )
 def test_a_broken_connection_is_ambiguous_once_something_was_sent(fault: Exception, kind: type[CdnError]) -> None:

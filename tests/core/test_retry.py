@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, Unreachable
+from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, OutcomeUnknown
 from shared.core.plan.books import after_reset, minute_start
 from shared.core.plan.retry import BACKOFF_MAX_SECONDS, backoff, due_after, failed_pause, is_hopeless
 from tests.strategies import NOW
@@ -35,7 +35,7 @@ WAITS: list[tuple[CdnError, int, float, float]] = [
     (Throttled("Throttling"), 3, 1.0, NOW + 8),
     (Throttled("TooManyRequests", wait_seconds=2.5), 0, 0.5, NOW + 2.5),
     (Throttled("TooManyRequests", wait_seconds=2.5), 6, 1.0, NOW + 64),
-    (Unreachable("ReadTimeout"), 1, 1.0, NOW + 2),
+    (OutcomeUnknown("ReadTimeout"), 1, 1.0, NOW + 2),
     (Rejected("InvalidObjectPath.Malformed"), 1, 1.0, NOW + 2),
 ]
 

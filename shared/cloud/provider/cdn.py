@@ -19,8 +19,9 @@ import httpx
 import msgspec
 
 from shared.cloud.credentials import KeyRing
+from shared.cloud.provider.codes import error_class
 from shared.cloud.provider.signature import authorization, body_hash, canonical_query
-from shared.core.errors import Throttled, Unreachable, error_class
+from shared.core.errors import OutcomeUnknown, Unsent
 from shared.core.plan.books import Quota
 from shared.core.plan.limits import TASK_IDS_PER_STATUS_CALL_MAX
 from shared.core.task.model import Form
@@ -212,7 +213,7 @@ class Cdn:
         return _checked(action, reply)
 
     def _post(self, action: str, query: Mapping[str, str] | None, form: Mapping[str, str] | None) -> httpx.Response:
-        """Send one request. Raises `Throttled` where it was never sent, `Unreachable` where no reply came."""
+        """Send one request. Raises `Throttled` where it was never sent, `OutcomeUnknown` where no reply came."""
         headers = {"x-acs-action": action}
         content = b""
         if form:
@@ -222,9 +223,9 @@ class Cdn:
         try:
             return self._http.post(url, content=content, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as fault:
-            raise Throttled("Unconnected", f"{action} was not sent: {fault}") from fault
+            raise Unsent("Unconnected", f"{action} was not sent: {fault}") from fault
         except httpx.HTTPError as fault:
-            raise Unreachable(type(fault).__name__, f"{action} got no reply: {fault}") from fault
+            raise OutcomeUnknown(type(fault).__name__, f"{action} got no reply: {fault}") from fault
 
 
 def _body(reply: httpx.Response) -> dict[str, Any] | None:
@@ -250,7 +251,7 @@ def _checked(action: str, reply: httpx.Response) -> dict[str, Any]:
     """The body of a good reply; the fitting `CdnError` for every other."""
     body = _body(reply)
     if body is None:
-        raise Unreachable("NotJson", f"{action} was answered {reply.status_code} without JSON")
+        raise OutcomeUnknown("NotJson", f"{action} was answered {reply.status_code} without JSON")
     if reply.is_success:
         return body
     code, fields = _code(reply), _refusal(reply)
@@ -266,7 +267,9 @@ def _checked(action: str, reply: httpx.Response) -> dict[str, Any]:
 def _accepted(reply: Mapping[str, Any], field: str) -> Accepted:
     ids = tuple(part.strip() for part in str(reply.get(field) or "").split(",") if part.strip())
     if not ids:
-        raise Unreachable("NoTaskId", f"accepted, but {field} is missing", request_id=str(reply.get("RequestId", "")))
+        raise OutcomeUnknown(
+            "NoTaskId", f"accepted, but {field} is missing", request_id=str(reply.get("RequestId", ""))
+        )
     return Accepted(ids, str(reply.get("RequestId", "")))
 
 

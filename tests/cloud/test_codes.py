@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.cloud.provider.codes import error_class
 from shared.core.errors import (
     CdnError,
     MinuteSpent,
@@ -14,9 +15,7 @@ from shared.core.errors import (
     Rejected,
     StoreError,
     Throttled,
-    Unreachable,
-    concerns_domain,
-    error_class,
+    OutcomeUnknown,
 )
 
 # Code and HTTP status as the vendor's pages list them -> what it means here.
@@ -90,8 +89,8 @@ CODES: list[tuple[str, int, type[CdnError]]] = [
     ("UnsupportedHTTPMethod", 400, Refused),
     ("InvalidProtocol.NeedSsl", 400, Refused),
     # Nobody knows whether it was carried out
-    ("InternalError", 500, Unreachable),
-    ("UnknownError", 500, Unreachable),
+    ("InternalError", 500, OutcomeUnknown),
+    ("UnknownError", 500, OutcomeUnknown),
 ]
 
 
@@ -117,8 +116,8 @@ def test_the_status_does_not_matter_where_the_code_is_known(code: str, one: int,
     [
         ("SomethingNew", 400, Refused),
         ("SomethingNew", 403, Refused),
-        ("SomethingNew", 500, Unreachable),
-        ("HTTP502", 502, Unreachable),
+        ("SomethingNew", 500, OutcomeUnknown),
+        ("HTTP502", 502, OutcomeUnknown),
         ("QuotaExceeded.Something", 400, QuotaSpent),
         ("Throttling.Something", 503, Throttled),
     ],
@@ -150,7 +149,7 @@ def test_some_refusals_are_about_one_domain(code: str, scoped: bool) -> None:  #
 def test_the_tree_says_what_to_do() -> None:
     """A full minute is a kind of throttling; everything of the CDN is a `CdnError`, and the store is not."""
     assert issubclass(MinuteSpent, Throttled)
-    assert {CdnError} == {kind.__bases__[0] for kind in (Throttled, QuotaSpent, Rejected, Refused, Unreachable)}
+    assert {CdnError} == {kind.__bases__[0] for kind in (Throttled, QuotaSpent, Rejected, Refused, OutcomeUnknown)}
     assert not issubclass(StoreError, CdnError)
 
 
