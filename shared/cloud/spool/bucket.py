@@ -216,21 +216,23 @@ class Bucket:
             self._delete(wanted[start : start + KEYS_PER_DELETE])
 
     def _delete(self, part: Sequence[str]) -> None:
-        left, reply = part, None
+        left, request_id = part, ""
         for _ in range(DELETE_TRIES_MAX):
-            key = left[0][len(self.prefix) :]
-            reply = self._call("delete", key, lambda _, keys=left: _from_oss(self._bucket.batch_delete_objects(keys)))
-            deleted = set(reply.deleted_keys)
+            reply = self._delete_once(left)
+            request_id, deleted = reply.request_id, set(reply.deleted_keys)
             left = [each for each in left if each not in deleted]
             if not left:
                 return
         what = f"OSS did not report {len(left)} of {len(part)} objects as deleted, in {DELETE_TRIES_MAX} tries"
-        raise StoreError(
-            self._told("delete", left[0][len(self.prefix) :]),
-            "NotDeleted",
-            what,
-            request_id=getattr(reply, "request_id", ""),
+        raise StoreError(self._told("delete", self._own(left[0])), "NotDeleted", what, request_id=request_id)
+
+    def _delete_once(self, full_keys: Sequence[str]) -> Any:
+        return self._call(
+            "delete", self._own(full_keys[0]), lambda _: _from_oss(self._bucket.batch_delete_objects(full_keys))
         )
+
+    def _own(self, full: str) -> str:
+        return full[len(self.prefix) :]
 
     def _put(self, key: str, data: bytes, headers: Mapping[str, str] | None = None) -> Any:
         """Write an object; only OSS's own reply says that it is durable."""
