@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import structlog
 from hypothesis import given
 
 from shared import logs
+from shared.core.foreign import escaped
 from tests import strategies
 
 
@@ -99,3 +101,64 @@ def test_nothing_global_is_configured() -> None:
     logs.logger("ERROR", quiet).warning("x")
     assert (1, 0) == (len(lines(loud)), len(lines(quiet)))
     assert not structlog.is_configured()
+
+
+@given(strategies.keys())
+def test_what_is_printed_deceives_nobody(name: str) -> None:
+    """Controls, separators and marks of direction never reach a terminal as they are, be it in keys or in values."""
+    stream = io.StringIO()
+    logs.logger(stream=stream).info("happened", keys=[name], counts={name: 1})
+    printed = stream.getvalue().removesuffix("\n")
+    assert escaped(printed) == printed
+    (line,) = lines(stream)
+    assert ([name], {name: 1}) == (line["keys"], line["counts"])
+
+
+def test_half_a_character_can_be_printed() -> None:
+    """A lone surrogate, which no encoding can write, does not stop a line."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+    logs.logger(stream=stream).info("odd", key="a\ud800b")
+    assert "a\ud800b" == json.loads(raw.getvalue())["key"]
+
+
+def test_long_values_are_cut() -> None:
+    """Whatever is logged, a line stays as short as the platform takes it."""
+    stream = io.StringIO()
+    logs.logger(stream=stream).error(
+        "big", key="x" * 100_000, many=list(range(1_000)), deep={"a" * 9_000: "b" * 9_000}, exception="y" * 99_999 + "z"
+    )
+    assert 32_000 > len(stream.getvalue().encode())
+    (line,) = lines(stream)
+    assert ("x" * 3_999 + "…", [98, 99, "… 900 more"]) == (line["key"], line["many"][-3:])
+    assert line["exception"].endswith("yyz")
+
+
+def test_deep_values_are_cut() -> None:
+    """Data within data within data ends somewhere."""
+    stream = io.StringIO()
+    value: Any = 1
+    for _ in range(200):
+        value = [value]
+    logs.logger(stream=stream).info("deep", value=value)
+    assert 1_000 > len(stream.getvalue())
+
+
+def test_keys_and_tokens_are_not_printed() -> None:
+    """Neither in a message nor in the trace of what an error was caused by."""
+    stream = io.StringIO()
+    log = logs.logger(stream=stream, secrets=lambda: ("the-secret-of-now", "CAISthetokenofnow+/="))
+    cause = ValueError("canonical request is: x-acs-security-token:CAISthetokenofnow+/=")
+    error = RuntimeError("refused with the-secret-of-now")
+    error.__cause__ = cause
+    log.error("invocation failed", reason=str(error), where={"CAISthetokenofnow%2B%2F%3D": 1}, exc_info=error)
+    printed = stream.getvalue()
+    assert "RuntimeError: refused with (redacted)" in printed
+    assert "thetokenofnow" not in printed
+    assert "the-secret" not in printed
+
+
+def test_the_vendors_clients_print_warnings_only() -> None:
+    """They print replies whole, and a line a call, where the platform's root logger lets them."""
+    logs.quiet_vendors()
+    assert not any(logging.getLogger(name).isEnabledFor(logging.INFO) for name in ("oss2", "httpx", "aliyun.log"))

@@ -28,10 +28,12 @@ class KeyRing:
 
     def __init__(self, current: Credentials | None = None) -> None:
         self._current = current
+        self._earlier: Credentials | None = None
         self._source: Callable[[], Credentials] | None = None
 
     def use(self, source: Callable[[], Credentials]) -> None:
         """Take over the keys of an invocation. Raises `MissingCredentials` where it brought none."""
+        self._earlier = self._current
         self._current = source()
         self._source = source
 
@@ -40,6 +42,8 @@ class KeyRing:
         before = self._current
         if self._source is not None:
             self._current = self._source()
+        if self._current != before:
+            self._earlier = before
         return self._current != before
 
     def current(self) -> Credentials:
@@ -47,6 +51,12 @@ class KeyRing:
         if self._current is None:
             raise MissingCredentials("no keys yet: credentials arrive with an invocation")
         return self._current
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be told of these keys, and of those before, which a late answer may still name."""
+        held = [keys for keys in (self._current, self._earlier) if keys is not None]
+        parts = [part for keys in held for part in (keys.security_token, keys.access_key_secret, keys.access_key_id)]
+        return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def from_invocation(context: Any, environ: Mapping[str, str]) -> Credentials:

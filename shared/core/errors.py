@@ -13,6 +13,7 @@ CdnError
 └── OutcomeUnknown  nobody knows: the task list is asked before anything is sent again
 
 StoreError          OSS did not do what was asked; what is not durable must not be acknowledged
+└── NotAllStored      … of several writes: those of `keys` are not durable, the others are
 LogStoreDown        the log store did not take records; they are kept, tasks go on
 └── RecordsRefused    … since it does not like these records: others it may take
 """
@@ -82,12 +83,22 @@ class StoreError(Exception):
         self.request_id = request_id
 
 
+class NotAllStored(StoreError):
+    """Some of several objects were not written; `code`, `message` and `request_id` are of the first of them."""
+
+    def __init__(self, what: str, code: str, message: str, *, request_id: str = "", keys: tuple[str, ...] = ()) -> None:
+        super().__init__(what, code, message, request_id=request_id)
+        self.keys = keys
+
+
 class LogStoreDown(Exception):
     """The log store did not take the records. `code` is the vendor's."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
+    def __init__(self, code: str, message: str, *, request_id: str = "") -> None:
+        super().__init__(f"{code}: {message}" + (f" (request {request_id})" if request_id else ""))
         self.code = code
+        self.message = message
+        self.request_id = request_id
 
 
 class RecordsRefused(LogStoreDown):
