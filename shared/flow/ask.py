@@ -88,7 +88,7 @@ def _is_forgotten(kit: Kit, look: _Look, survey: Survey) -> bool:
 
 
 def _known(kit: Kit, looks: Sequence[_Look]) -> tuple[list[Submission], dict[str, Submission]]:
-    """Read the accepted calls that have to do with some calls; and by their ids those that are these calls themselves."""
+    """Read accepted calls that have to do with some calls; and by their ids those that are these calls themselves."""
     calls = {look.batch.id for look in looks}
     names = {task.target.name for look in looks for task in look.batch.tasks}
     keys = [key for page in kit.spool.accepted() for key in page if key.call in calls or key.may_hold(names)]

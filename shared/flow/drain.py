@@ -17,12 +17,13 @@ from collections import Counter
 from shared.core.decide import Snapshot, decide
 from shared.core.errors import CdnError
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, is_free
+from shared.core.plan.lease import Taken
 from shared.core.task.model import Lane, Outcome, Result, Try
 from shared.core.task.stored import Survey
 from shared.core.task.waits import READY
 from shared.flow.apply import Session, apply
 from shared.flow.ask import ask
-from shared.flow.kit import Invocation, Kit, Taken
+from shared.flow.kit import Invocation, Kit
 from shared.flow.look import find, waiting
 from shared.flow.send import Sender
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from shared.core.decide import Waiting
@@ -127,7 +128,7 @@ def _sees_refreshes(kit: Kit, found: Found) -> bool:
     return True
 
 
-def _elsewhere(kit: Kit, rest: Sequence[NoteKey], names: Set[str], session: Session) -> tuple[list[Task], bool]:
+def _elsewhere(kit: Kit, rest: Sequence[NoteKey], names: AbstractSet[str], session: Session) -> tuple[list[Task], bool]:
     """Read tasks that may not go yet and have to do with those that may; and tell whether these are all."""
     if not names:
         return [], True

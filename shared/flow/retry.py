@@ -23,7 +23,7 @@ FLUSH_SHARE, SETTLE_SHARE, DRAIN_SHARE = 0.15, 0.45, 0.92
 
 
 def retry(kit: Kit, _event: bytes, run: Invocation) -> dict[str, object]:
-    """Go on with everything. Raises the first `StoreError` after all steps had their turn; the next tick tries again."""
+    """Go on with everything. Raises the first `StoreError` once all steps had their turn; the next tick tries again."""
     tick = _Tick(kit, run, kit.clock(), kit.spool.areas())
     steps = [tick.bring_up, tick.follow, tick.submit, tick.tell]
     for step in steps[-1:] if kit.faults else steps:

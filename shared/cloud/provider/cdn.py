@@ -20,10 +20,10 @@ import msgspec
 
 from shared.cloud.credentials import KeyRing
 from shared.cloud.provider.codes import error_class
+from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.provider.signature import authorization, body_hash, canonical_query
 from shared.core.errors import OutcomeUnknown, Unsent
 from shared.core.plan.books import Quota
-from shared.core.plan.limits import TASK_IDS_PER_STATUS_CALL_MAX
 from shared.core.task.model import Form
 from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch, task_from_row
 
@@ -180,14 +180,15 @@ class Cdn:
         reply = self._call("DescribeRefreshTasks", query={name: value for name, value in query.items() if value})
         return Page(tuple(_rows(reply)), int(reply.get("TotalCount", 0)))
 
-    def tasks_by_id(self, ids: Sequence[str]) -> list[CdnTask]:
+    def tasks_by_id(self, ids: Sequence[str]) -> Page:
         """Ask for the rows of up to ten task ids (DescribeRefreshTaskById); 30 calls a second.
 
         An id may carry rows of other calls made in the same second, and rows may be missing at first.
         """
-        if len(ids) > TASK_IDS_PER_STATUS_CALL_MAX:
-            raise ValueError(f"{len(ids)} task ids; a call takes {TASK_IDS_PER_STATUS_CALL_MAX}")
-        return list(_rows(self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)})))
+        if len(ids) > ALIBABA_CDN.ids_per_status_call:
+            raise ValueError(f"{len(ids)} task ids; a call takes {ALIBABA_CDN.ids_per_status_call}")
+        rows = tuple(_rows(self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)})))
+        return Page(rows, len(rows))
 
     def quota(self) -> Quota:
         """Ask what the day leaves (DescribeRefreshQuota); 20 calls a second. Unknown fields are absent."""
