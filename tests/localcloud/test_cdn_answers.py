@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from cdn_caller import Account
 
 from scripts.localcloud.answers import Answer, RawAnswer, redirect
 from scripts.localcloud.cdn.answers import CdnCall, json_answer, rule, size_limit
 from scripts.localcloud.cdn.errors import RefusedError
+from tests.localcloud.cdn_caller import Account
 
 A, B = "https://a.example.com", "https://b.example.com"
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cdn_caller import START, Account
 
 from scripts.localcloud.cdn.service import Limits
+from tests.localcloud.cdn_caller import START, Account
 
 A = "https://a.example.com"
 MIDNIGHT = 1_767_369_600.0

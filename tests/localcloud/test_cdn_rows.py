@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cdn_caller import Account
 
 from scripts.localcloud.cdn.rows import Spelling
+from tests.localcloud.cdn_caller import Account
 
 A = "https://a.example.com"
 
@@ -20,7 +20,8 @@ def account() -> Account:
 
 def listed(account: Account, **query: str) -> dict[str, Any]:
     """List tasks of the last three days."""
-    return account.call("DescribeRefreshTasks", **query)
+    reply: dict[str, Any] = account.call("DescribeRefreshTasks", **query)
+    return reply
 
 
 def test_a_reply_by_id_is_cut_and_says_so(account: Account) -> None:
