@@ -78,7 +78,12 @@ def rule(
 
 def size_limit(bytes_max: int, answer: Answer = TOO_LARGE) -> CdnRule:
     """Refuse each call whose ObjectPath has more than `bytes_max` bytes; by default as a proxy does, in HTML."""
-    return rule(answer, when=lambda call: len(call.params.get("ObjectPath", "").encode()) > bytes_max)
+    return rule(answer, when=larger_than(bytes_max))
+
+
+def larger_than(bytes_max: int) -> Callable[[CdnCall], bool]:
+    """Tell calls whose ObjectPath has more than `bytes_max` bytes."""
+    return lambda call: len(call.params.get("ObjectPath", "").encode()) > bytes_max
 
 
 def json_answer(document: Any, status: int = 200, *, carried_out: bool = False) -> Answer:

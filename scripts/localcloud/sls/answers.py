@@ -30,7 +30,7 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SlsCall:
-    """One request: PutLogs with its records, GetLogs or GetLogStore. A record is a log's fields and `__topic__`; all text."""
+    """One request: PutLogs with its records, GetLogs or GetLogStore. A record is the fields of a log, as text."""
 
     operation: str
     project: str
