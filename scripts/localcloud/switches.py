@@ -13,7 +13,7 @@ from typing import get_args
 
 from scripts.localcloud.cdn.answers import size_limit
 from scripts.localcloud.cdn.paths import FILE, REFRESH_FORMS
-from scripts.localcloud.cdn.rows import Spelling
+from scripts.localcloud.cdn.rows import VERBATIM, Spelling
 from scripts.localcloud.cloud import LocalCloud
 from scripts.localcloud.oss.history import Versioning
 from scripts.localcloud.rulefile import Rules, read_rules
@@ -46,7 +46,8 @@ class Switches:
         rows.statuses = dict(asked.row_status)
         rows.visible_after_seconds = {form: float(seconds) for form, seconds in asked.row_delay}
         rows.vanish_after_seconds = asked.row_lifetime
-        rows.spelling = replace(Spelling(), **{way.replace("-", "_"): True for way in asked.row_spelling})
+        if asked.row_spelling:
+            rows.spelling = replace(VERBATIM, **{way.replace("-", "_"): True for way in asked.row_spelling})
 
     def _set_clocks(self, cloud: LocalCloud) -> None:
         for service, seconds in self.asked.clock_ahead:
@@ -156,7 +157,7 @@ def _add_time_and_state(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--event-ahead", type=float, default=0.0, metavar="SECONDS", help=what)
     what = "how long after midnight the CDN's quotas are reset"
     group.add_argument("--reset-late", type=float, default=0.0, metavar="SECONDS", help=what)
-    what = "URL refreshes a day that are allowed after a while, instead of --url-quota"
+    what = "URL refreshes a day that are allowed once so many seconds have passed"
     group.add_argument("--url-quota-later", type=int, nargs=2, metavar=("SECONDS", "N"), help=what)
     what = "URLs of a domain that somebody else refreshes each minute"
     _add_pairs(group, "--others-per-minute", "DOMAIN=N", what)

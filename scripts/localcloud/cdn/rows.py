@@ -45,6 +45,9 @@ class Spelling:
         return f"{'http' if self.http_scheme else scheme}://{bare}"
 
 
+VERBATIM = Spelling()
+
+
 @dataclass(slots=True)
 class RowHabits:
     """The switches. Forms are named as rows name them: `file`, `directory`, `preload` and so on."""
@@ -55,7 +58,7 @@ class RowHabits:
     """Rows of one reply of DescribeRefreshTasks: the page size is at most this, whatever was asked for."""
     type_names: Mapping[str, str] = field(default_factory=dict)
     """Other names for forms, such as `path` for `directory`."""
-    spelling: Spelling = field(default_factory=Spelling)
+    spelling: Spelling = VERBATIM
     paths_match_as_shown: bool = False
     """A query by ObjectPath is compared with the URL as rows show it, not as it was sent."""
     visible_after_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -89,7 +92,7 @@ class RowHabits:
 
     def path(self, row: Row) -> str:
         """Return the URL that a row shows."""
-        return self.spelling.written(row.path)
+        return row.path if self.spelling is VERBATIM else self.spelling.written(row.path)
 
     def described(self, row: Row, now: float) -> dict[str, str]:
         """Write a row as the vendor does: every value is text."""
