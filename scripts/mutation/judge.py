@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import time
@@ -25,7 +26,7 @@ from scripts.mutation.mutants import Mutant
 from scripts.mutation.trial import COLLECT_SECONDS_MAX, Trial, run
 
 BASELINE_SECONDS_MAX = 900.0
-SECONDS_AT_LEAST = 5.0
+SECONDS_AT_LEAST = 3.0
 """What any test may take, in CPU time, before its loop counts as endless."""
 TIMES_AS_LONG = 10.0
 """How many times as long as without a change a test may take."""
@@ -104,25 +105,24 @@ class Judge:
             if chosen:
                 seconds = {test: SECONDS_AT_LEAST + TIMES_AS_LONG * stage.times[test] for test in chosen}
                 longest = COLLECT_SECONDS_MAX + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
-                changed = {mutant.file: mutant.applied(self._texts[mutant.file])}
+                changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
                 self._children.start((mutant, number), self._work(changed, stage.tests, chosen, seconds), longest)
                 return True
         return False
 
     def _work(
-        self, texts: Mapping[str, str], tests: Sequence[str], chosen: Sequence[str], seconds: Mapping[str, float]
+        self, code: Mapping[Path, CodeType], tests: Sequence[str], chosen: Sequence[str], seconds: Mapping[str, float]
     ) -> Callable[[Tell], None]:
-        """Make the work of one trial. Where no tests are chosen, it is of the texts as they are, with marks in them."""
-
         def work(tell: Tell) -> None:
-            root = self._ground.root
-            code = {root / file: _compiled(root, file, text, mark=not chosen) for file, text in texts.items()}
-            run(Trial(root, code, tests, chosen, seconds, self._folder / f"tmp-{os.getpid()}"), tell)
+            run(Trial(self._ground.root, code, tests, chosen, seconds, self._folder / f"tmp-{os.getpid()}"), tell)
 
         return work
 
     def _baseline(self, jobs: int) -> list[Stage]:
         """Run all tests on the modules as they are, then import what they import of others, for the forks to have."""
+        code: dict[Path, CodeType] = {}
+        for file, text in self._texts.items():
+            code |= _compiled(self._ground.root, file, marked(file, text))
         children: Children[int] = Children(jobs, self._folder)
         stages: dict[int, Stage] = {}
         waiting = deque(enumerate(self._ground.stages))
@@ -130,7 +130,7 @@ class Judge:
         while waiting or len(children):
             while waiting and not children.is_full:
                 number, tests = waiting.popleft()
-                outputs[number] = children.start(number, self._work(self._texts, tests, (), {}), BASELINE_SECONDS_MAX)
+                outputs[number] = children.start(number, self._work(code, tests, (), {}), BASELINE_SECONDS_MAX)
             number, told = children.next()
             if told is None or told["broken"] or told["failed"]:
                 output = outputs[number].read_text("utf-8", "replace")
@@ -157,10 +157,10 @@ def _stage(tests: Sequence[str], told: Told) -> Stage:
     )
 
 
-def _compiled(root: Path, file: str, text: str, *, mark: bool) -> CodeType:
+def _compiled(root: Path, file: str, source: str | ast.Module) -> dict[Path, CodeType]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # A change may look odd.
-        return compile(marked(file, text) if mark else text, root / file, "exec", dont_inherit=True)
+        return {root / file: compile(source, root / file, "exec", dont_inherit=True)}
 
 
 def _import_others(root: Path, modules: Iterable[str]) -> None:

@@ -65,15 +65,15 @@ def of_file(root: Path, path: Path, enums: Mapping[str, tuple[str, ...]]) -> lis
 
 
 def of_text(file: str, text: str, enums: Mapping[str, tuple[str, ...]] | None = None) -> list[Mutant]:
-    """List the mutants of a module's text; what comes to the same code as another, or as before, is left out."""
+    """List the mutants of a module's text; what comes to the same text as another is left out."""
     source = Source(text)
-    seen = {ast.dump(source.tree)}
+    seen = {text}
     found = []
     for edit, scope, statement in _walk(source, source.tree, Scope(enums=enums or {}), ""):
         mutant = _mutant(file, source, edit, scope, statement)
-        code = ast.dump(ast.parse(mutant.applied(text)))
-        if code not in seen:
-            seen.add(code)
+        changed = mutant.applied(text)
+        if changed not in seen:
+            seen.add(changed)
             found.append(mutant)
     return sorted(found, key=lambda mutant: (mutant.line, mutant.column, mutant.operator, mutant.after))
 
