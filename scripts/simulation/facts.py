@@ -56,6 +56,12 @@ class Facts:
         """Tell whether the object was removed after a write of it."""
         return fate.write.time < self._removed.get(fate.write.key, 0.0)
 
+    def removed_at(self, fate: Fate) -> float:
+        """Tell when it was first known that the object was removed after a write of it."""
+        later = [each for each in self.fates if each.write.key == fate.write.key and each.write.action == "removed"]
+        moments = (each.acknowledged for each in later if each.write.time > fate.write.time)
+        return min((moment for moment in moments if moment is not None), default=float("inf"))
+
     def buried(self, url: str, since: float) -> bool:
         """Tell whether a URL was given up, with a reason, at `since` or later."""
         return any(each["at"] >= since and each["reason"] for each in self.dead.get(url, []))
@@ -86,6 +92,6 @@ def _dead(book: Book) -> dict[str, list[Any]]:
     """Sort what was given up by URL."""
     found: dict[str, list[Any]] = defaultdict(list)
     for key, value in book.spool.items():
-        if key.startswith("dead/") and value.get("task"):
+        if key.startswith("dead/") and isinstance(value, dict) and value.get("task"):
             found[value["task"]["url"]].append(value)
     return found

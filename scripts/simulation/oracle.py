@@ -16,6 +16,7 @@ from scripts.simulation.scenario import ACCOUNT_DOMAINS
 from scripts.simulation.sites import PREFETCH, REFRESH, URL_CHARACTERS_MAX, Want, serves
 from scripts.simulation.spending import limits_hold, no_blind_second_spend
 from scripts.simulation.verdict import Broken
+from scripts.simulation.waits import Wait, lanes_are_kept, no_wait_is_unexplained, waits
 
 ENDINGS = frozenset({"done", "superseded", "skipped", "dead"})
 INTERRUPTIONS = ("kill.", "oss.")
@@ -28,6 +29,11 @@ INVOCATION_SECONDS_MAX = 60.0
 def judge(book: Book) -> list[Broken]:
     """Check every rule."""
     facts = Facts(book)
+    return judge_waits(facts, waits(facts))
+
+
+def judge_waits(facts: Facts, found: list[Wait]) -> list[Broken]:
+    """Check every rule, where the waits are known already."""
     rules = (
         nothing_is_lost,
         nothing_stale_is_held,
@@ -40,7 +46,8 @@ def judge(book: Book) -> list[Broken]:
         no_blind_second_spend,
         wake_up_is_never_missed,
     )
-    return [broken for rule in rules for broken in rule(facts)]
+    broken = [each for rule in rules for each in rule(facts)]
+    return [*broken, *no_wait_is_unexplained(found), *lanes_are_kept(facts, found)]
 
 
 def nothing_is_lost(facts: Facts) -> Iterator[Broken]:

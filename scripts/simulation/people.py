@@ -79,8 +79,10 @@ class People:
         before = len(self._cloud.cdn.submissions)
         params = {"ObjectPath": f"https://{STATIC}/www/index.html", "ObjectType": "File"}
         by_hand(self._cloud, params)
-        self.rows_by_hand.update(range(before, len(self._cloud.cdn.submissions)))
-        self._book.spends.append(Spend(self._cloud.clock.now(), 1))
+        made = range(before, len(self._cloud.cdn.submissions))
+        self.rows_by_hand.update(made)
+        if made:
+            self._book.spends.append(Spend(self._cloud.clock.now(), len(made)))
 
 
 def by_hand(cloud: LocalCloud, params: dict[str, str]) -> None:

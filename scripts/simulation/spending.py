@@ -11,6 +11,7 @@ from scripts.simulation.faults import Incident
 from scripts.simulation.scenario import DAY_SECONDS, RESET
 from scripts.simulation.sites import PREFETCH, REFRESH
 from scripts.simulation.verdict import Broken
+from scripts.simulation.waits import is_for_removal
 
 NEVER = frozenset({"SingleRequest.OverLimit", "InvalidObjectPath.Malformed", "MissingParameter", "SignatureNonceUsed"})
 """No call may be shaped so that the API refuses it for its shape."""
@@ -141,14 +142,8 @@ def _reserve(facts: Facts) -> Iterator[Broken]:
         spent[unit] += 1
         total = scenario.limits.units_per_day(row.form)
         kept = total * scenario.reserve_percent // 100
-        if spent[unit] > total - kept and not _is_removal(facts, row):
+        if spent[unit] > total - kept and not is_for_removal(facts, row):
             message = (
                 f"{row.path} took unit {spent[unit]} of {total} at {row.accepted:.3f}; {kept} are kept for removals"
             )
             yield Broken("4 limits", message)
-
-
-def _is_removal(facts: Facts, row: Row) -> bool:
-    """Tell whether a URL was refreshed since its object was last removed; if not, this is for the removal."""
-    removed = [fate.write.time for fate in facts.by_url[REFRESH, row.path] if fate.write.action == "removed"]
-    return row.form != "preload" and any(time <= row.accepted for time in removed)

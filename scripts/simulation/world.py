@@ -21,7 +21,7 @@ from scripts.localcloud.fc.template import FunctionSpec, read_template
 from scripts.localcloud.fc.triggers import CdnTrigger, TimerTrigger, Trigger
 from scripts.localcloud.web import Response
 from scripts.simulation.book import Book
-from scripts.simulation.faults import Chances, LosesFirst, SeededFaults
+from scripts.simulation.faults import Chances, Incident, LosesFirst, SeededFaults
 from scripts.simulation.instances import STEPS, Changes, Maker
 from scripts.simulation.outside import Outside
 from scripts.simulation.people import People, served
@@ -243,6 +243,7 @@ class World:
             cloud.cdn.fail = lambda _url: self._task_fails(chance, failing)
         if self._rng("lease").random() < self.scenario.rates.get("lease.dead", 0.0):
             self.faults.counts["lease.dead"] += 1
+            self.book.incidents.append(Incident(self.scenario.start, "lease.dead", "", ""))
             for work in ("drain", "settle"):
                 key = f"{SPOOL_PREFIX}lease/{work}/{1:012d}-held"
                 cloud.oss.put(options.spool_bucket, key, b'{"owner": "somebody who is no more"}')
