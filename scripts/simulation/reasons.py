@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import FAILED, Facts, Fate
-from scripts.simulation.scenario import DAY_SECONDS, RESET
-from scripts.simulation.sites import REFRESH
+from scripts.simulation.features import Trouble
+from scripts.simulation.scenario import ACCOUNT_DOMAINS, DAY_SECONDS, RESET
+from scripts.simulation.sites import REFRESH, Want
 from scripts.simulation.spans import Span, Spans
 
 MINUTE_SECONDS = 60.0
@@ -28,11 +29,27 @@ GRACES = (
     ("kill.", INTERRUPTED_SECONDS),
     ("oss.", INTERRUPTED_SECONDS),
     ("lease.", INTERRUPTED_SECONDS),
+    ("spool.", INTERRUPTED_SECONDS),
     ("cdn.", OVER_SECONDS),
+    ("rows.odd", OVER_SECONDS),
 )
 """How long each incident explains a wait, by how its kind begins. Those of the log store explain nothing."""
 RESET_SECONDS = 300.0
 """How long after the daily reset what waited for it may still wait."""
+READING_SECONDS = 720.0
+"""How long after the account's limits were raised what waited for the reset may still wait: a reading, and a round."""
+BESIDE_SECONDS = 240.0
+"""How long a URL that the API cannot take holds up those beside it: four rounds."""
+BESIDE_UNKNOWN_SECONDS = 1_200.0
+"""The same where the API does not say so, and each halving has to be asked about first."""
+BAD_SECONDS = 600.0
+"""How long a URL waits until it is given up that the API says it cannot take: ten rounds."""
+BAD_UNKNOWN_SECONDS = 4_500.0
+"""The same where the API does not say so: eight tries, alone and ever later."""
+SPLIT_SECONDS = 120.0
+"""How long a domain's trouble holds up the others, once: its first call may have been shared."""
+TROUBLED_PAUSE_SECONDS_MAX = 900.0
+"""How long after the last try a troubled domain is tried again, at most."""
 END_KNOWN_SECONDS = 120.0
 """How long after a task has ended at the CDN it may be taken for running."""
 FAILED_PAUSE_FIRST_SECONDS = 60.0
@@ -80,6 +97,14 @@ class Reasons:
         failed = [row for row in rows if row.status == FAILED]
         return Spans(Span(row.accepted, row.finish + _pause(number)) for number, row in enumerate(failed))
 
+    def of_troubles(self, want: Want, since: float) -> Spans:
+        """Give when something that persists holds up a change that began to wait at `since`."""
+        features = self._facts.book.scenario.features
+        spans = [span for each in features.troubles for span in _of_trouble(self._facts, each, want, since)]
+        if domain_of(want.url) not in ACCOUNT_DOMAINS:
+            spans.append(Span(since, since + BAD_SECONDS))
+        return Spans(spans)
+
     def of_refreshes(self, url: str) -> Spans:
         """Give when a prefetch of a URL has to wait for a refresh: one that is wanted, or one that runs."""
         facts = self._facts
@@ -89,6 +114,11 @@ class Reasons:
             if row.form != "preload"
         ]
         return Spans([*running, *(_wanted(facts, fate, url) for fate in facts.by_url.get((REFRESH, url), ()))])
+
+
+def domain_of(url: str) -> str:
+    """Name the host of a URL."""
+    return url.partition("://")[2].partition("/")[0]
 
 
 def _pause(failures: int) -> float:
@@ -117,7 +147,7 @@ def _faults(facts: Facts) -> Iterator[Span]:
 
 
 def _silence(facts: Facts) -> Iterator[Span]:
-    """Give when the timer did not ring within a round. Each ring that comes to nothing counts as a minute all the same."""
+    """Give when the timer did not ring within a round; one that comes to nothing counts as a minute all the same."""
     rings = sorted(_rings(facts))
     first = rings[0] if rings else facts.book.ended
     yield Span(facts.book.scenario.start, first)
@@ -132,15 +162,20 @@ def _rings(facts: Facts) -> Iterator[float]:
 
 
 def _days_spent(facts: Facts, form: str, *, removal: bool) -> Iterator[Span]:
+    """Give when a day's units were spent, until the reset or until its limit was raised."""
     scenario = facts.book.scenario
-    total = scenario.limits.units_per_day(form)
-    kept = 0 if removal else total * scenario.reserve_percent // 100
+    features = scenario.features
     spent: Counter[int] = Counter()
+    full: set[tuple[int, int]] = set()
     for time, units in sorted(_units(facts, form)):
-        day = int((time - RESET) // DAY_SECONDS)
-        before, spent[day] = spent[day], spent[day] + units
-        if before < total - kept <= spent[day]:
-            yield Span(time, RESET + (day + 1) * DAY_SECONDS + RESET_SECONDS)
+        day = int((time + features.cdn_ahead - RESET) // DAY_SECONDS)
+        spent[day] += units
+        total = facts.units_per_day(form, time)
+        kept = 0 if removal else total * scenario.reserve_percent // 100
+        if spent[day] >= total - kept and (day, total) not in full:
+            full.add((day, total))
+            until = RESET + (day + 1) * DAY_SECONDS + RESET_SECONDS + features.quota_cached_seconds
+            yield Span(time, min(until, features.raised_at + READING_SECONDS) if time < features.raised_at else until)
 
 
 def _units(facts: Facts, form: str) -> Iterator[tuple[float, int]]:
@@ -154,13 +189,39 @@ def _units(facts: Facts, form: str) -> Iterator[tuple[float, int]]:
 
 
 def _minutes_full(facts: Facts) -> dict[tuple[str, str], Spans]:
-    limits = facts.book.scenario.limits
+    limits, ahead = facts.book.scenario.limits, facts.book.scenario.features.cdn_ahead
     counts: Counter[tuple[str, str, int]] = Counter()
     for row in (*facts.book.rows, *facts.book.rows_by_hand):
-        counts[row.form, row.domain, int(row.accepted // MINUTE_SECONDS)] += 1
+        counts[row.form, row.domain, int((row.accepted + ahead) // MINUTE_SECONDS)] += 1
     spans: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for (form, domain, minute), count in counts.items():
         if count >= (limits.items_per_minute(form) or float("inf")):
-            begin = minute * MINUTE_SECONDS
+            begin = minute * MINUTE_SECONDS - ahead
             spans[form, domain].append(Span(begin, begin + MINUTE_SECONDS + ROUND_SECONDS))
     return {key: Spans(found) for key, found in spans.items()}
+
+
+def _of_trouble(facts: Facts, trouble: Trouble, want: Want, since: float) -> Iterator[Span]:
+    """Give what one thing that persists explains of a wait that began at `since`."""
+    domain = domain_of(want.url)
+    if trouble.kind == "url.bad":
+        beside = BESIDE_SECONDS if trouble.is_understood else BESIDE_UNKNOWN_SECONDS
+        alone = BAD_SECONDS if trouble.is_understood else BAD_UNKNOWN_SECONDS
+        yield from _once(facts, trouble.kind, since, alone if want.url in trouble.urls else beside)
+    elif trouble.kind == "domain.trouble" and trouble.domain != domain:
+        yield from _once(facts, trouble.kind, since, SPLIT_SECONDS)
+    elif trouble.kind == "domain.trouble":
+        pause = min(TROUBLED_PAUSE_SECONDS_MAX, trouble.end - trouble.begin)
+        yield Span(trouble.begin, trouble.end + pause + ROUND_SECONDS)
+    elif trouble.kind != "others.minute":
+        yield Span(trouble.begin, trouble.end + OVER_SECONDS)
+    elif trouble.domain == domain:
+        yield Span(max(since, trouble.begin), max(since, trouble.begin) + BESIDE_SECONDS)
+
+
+def _once(facts: Facts, kind: str, since: float, seconds: float) -> Iterator[Span]:
+    """Give some time from when a trouble was first met in a wait, and no more of it, however often it is met."""
+    for incident in facts.book.incidents:
+        if incident.kind == kind and incident.time >= since - ROUND_SECONDS:
+            yield Span(incident.time, incident.time + seconds)
+            return

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import COMPLETE, Facts, Fate
-from scripts.simulation.reasons import Reasons
+from scripts.simulation.reasons import Reasons, domain_of
 from scripts.simulation.sites import PREFETCH, REFRESH, Want
 from scripts.simulation.spans import Spans
 from scripts.simulation.verdict import Broken
 
 PROMPT_SECONDS = 120.0
 """What needs no reason: a round that is under way, the next ring of the timer, and a round."""
-CONFUSIONS = ("kill.", "oss.", "cdn.", "lease.")
+CONFUSIONS = ("kill.", "oss.", "cdn.", "lease.", "spool.", "url.", "domain.", "account.", "service.")
 """Faults after which one call may be held back while others go."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """What one change asked for, and how long it waited. `why` names each reason with its seconds, the longest first."""
+    """What one change asked for, and how long it waited; `why` names each reason with its seconds."""
 
     fate: Fate
     want: Want
@@ -52,6 +52,8 @@ def waits(facts: Facts) -> list[Wait]:
     for fate in facts.fates:
         if fate.acknowledged is not None:
             for want in fate.wants:
+                if facts.spoiled(want.url, fate.write.time):
+                    continue
                 own = _wait(facts, fate, want)
                 follow = _wait_of_follower(facts, fate, want) if want.follow else None
                 found += [_explained(facts, reasons, wait) for wait in (own, follow) if wait is not None]
@@ -97,11 +99,6 @@ def is_for_removal(facts: Facts, row: Row) -> bool:
     return row.form != "preload" and any(time <= row.accepted for time in removed)
 
 
-def domain_of(url: str) -> str:
-    """Name the host of a URL."""
-    return url.partition("://")[2].partition("/")[0]
-
-
 def _wait(facts: Facts, fate: Fate, want: Want) -> Wait:
     return Wait(fate, want, fate.acknowledged or 0.0, _end(facts, fate, want, fate.write.time))
 
@@ -142,6 +139,7 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
         **reasons.of_all(),
         "the day's quota": reasons.of_day(want.form, removal=wait.fate.write.action == "removed"),
         "the minute's limit": reasons.of_minute(want.form, domain_of(want.url)),
+        "what persists": reasons.of_troubles(want, wait.since),
         "failed at the CDN": reasons.of_failures(facts.covering(want, wait.fate.write.time)),
     }
     if want.kind == PREFETCH:
