@@ -18,6 +18,7 @@ from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import OutcomeLog
 from shared.cloud.provider.cdn import Cdn
+from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.spool.bucket import Bucket
 from shared.cloud.spool.spool import Spool
 from shared.core.checked import Invalid
@@ -83,10 +84,12 @@ def build(  # noqa: PLR0913 - each is something a test replaces
         readers=readers,
         adapter=oss_adapter,
     )
-    spool = Spool(bucket, settings.lease_seconds)
+    told = report or logs.logger(settings.log_level)
+    spool = Spool(bucket, settings.lease_seconds, time_by_oss, told.error)
     kit = Kit(
         sites=sites,
         limits=settings.limits,
+        provider=ALIBABA_CDN,
         spool=spool,
         cdn=Cdn(
             settings.cdn_endpoint,
@@ -96,11 +99,12 @@ def build(  # noqa: PLR0913 - each is something a test replaces
             clock=time_by_oss.now,
         ),
         outcomes=OutcomeLog(settings.log_endpoint, settings.log_project, settings.logstore, keys, adapter=log_adapter),
-        report=report or logs.logger(settings.log_level),
+        report=told,
         clock=time_by_oss.now,
         sleep=sleep,
         chance=chance,
         linger_seconds=settings.linger_seconds,
+        own=(settings.spool_bucket, settings.spool_prefix),
     )
     return Instance(kit, keys, spool, settings)
 

@@ -6,6 +6,7 @@ python -m scripts.localcloud serve --ready-file FILE
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from scripts.localcloud.faults import KINDS, SERVICES, check_rates
 from scripts.localcloud.fc.hosting import TEMPLATE, CodeSource
 from scripts.localcloud.fc.run import LogLine
 from scripts.localcloud.fc.template import TemplateError
+from scripts.localcloud.switches import Switches, add_switches, read_switches
 
 FINISH_RESOLUTION_SECONDS = 1.0
 MILLISECONDS = 1000.0
@@ -30,21 +32,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     asked = parser.parse_args(arguments)
     try:
+        check_host(asked)
         options = read_options(asked)
+        switches = read_switches(asked, (options.bucket, options.spool_bucket))
     except ValueError as error:
         parser.error(str(error))
     try:
-        serve(options, asked)
+        serve(options, asked, switches)
     except (OSError, TemplateError) as error:
         print(f"The local cloud cannot start: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def serve(options: Options, asked: argparse.Namespace) -> None:
+def check_host(asked: argparse.Namespace) -> None:
+    """ValueError where others could reach this cloud and nobody said that they may."""
+    if not (asked.expose_to_network or is_loopback(asked.host)):
+        raise ValueError(
+            f"--host {asked.host} lets everybody who reaches this machine use the local cloud and run its functions, "
+            "for its keys are public knowledge. Add --expose-to-network if that is meant."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(options: Options, asked: argparse.Namespace, switches: Switches) -> None:
     """Serve until SIGTERM or SIGINT; write the ready file once everything answers."""
     asked.ready_file.unlink(missing_ok=True)  # one that is left over must not be taken for ours
     cloud = LocalCloud(options, Clock())
+    switches.apply(cloud)
     ports = {name: getattr(asked, f"{name}_port") for name in cloud.listeners}
     sockets = server.listen(cloud.listeners, asked.host, ports)
     addresses = server.addresses_of(sockets)
@@ -161,6 +183,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_limits(serve_.add_argument_group("the CDN's limits"))
     _add_chance(serve_.add_argument_group("time and faults"))
     _add_functions(serve_.add_argument_group("functions"))
+    add_switches(serve_)
     return parser
 
 
@@ -168,6 +191,8 @@ def _add_sockets(group: argparse._ArgumentGroup) -> None:
     what = "written once everything answers: one JSON object"
     group.add_argument("--ready-file", type=Path, required=True, metavar="FILE", help=what)
     group.add_argument("--host", default="127.0.0.1", help="address to listen at; default %(default)s")
+    what = "let --host be one that others can reach: they can do everything here, since the keys are public knowledge"
+    group.add_argument("--expose-to-network", action="store_true", help=what)
     for name in SERVICES:
         what = f"port of {name}; by default any that is free"
         group.add_argument(f"--{name}-port", type=_count, default=0, metavar="N", help=what)

@@ -38,6 +38,31 @@ class Clock:
         return ran
 
 
+class ShiftedClock(Clock):
+    """The clock of a service that is `ahead_seconds` ahead of another clock, or behind it if negative.
+
+    What is to be done at a time by it is done by the other clock, when this one shows that time.
+    """
+
+    def __init__(self, clock: Clock, ahead_seconds: float = 0.0) -> None:
+        super().__init__(lambda: clock.now() + self.ahead_seconds)
+        self.ahead_seconds = ahead_seconds
+        self._clock = clock
+
+    def call_at(self, when: float, action: Callable[[], None]) -> None:
+        """Run `action` once, when this clock shows `when`, by how far it is ahead now."""
+        self._clock.call_at(when - self.ahead_seconds, action)
+
+    def next_due(self) -> float | None:
+        """When the earliest callback of the other clock falls due by this one, or None."""
+        due = self._clock.next_due()
+        return None if due is None else due + self.ahead_seconds
+
+    def run_due(self) -> int:
+        """Run what is due by the other clock."""
+        return self._clock.run_due()
+
+
 class VirtualClock(Clock):
     """A clock that moves only when told to, running each callback at its own time."""
 

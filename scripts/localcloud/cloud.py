@@ -93,7 +93,11 @@ class Options:
 
 
 class LocalCloud:
-    """OSS, CDN with edges, the log service and, behind sockets, functions: of one account in one region."""
+    """OSS, CDN with edges, the log service and, behind sockets, functions: of one account in one region.
+
+    `keys` maps access key ids to secrets and is read at each request, so it may be changed. What each service does
+    other than expected is set on `oss`, `cdn` and `sls`.
+    """
 
     listeners = SERVICES
 
@@ -113,15 +117,16 @@ class LocalCloud:
         self._hosted: Hosted | None = None
         self.functions: FunctionHost | None = None
         signing_clock = Clock() if isinstance(clock, VirtualClock) else clock
-        self._keys = {
+        self.keys = {
             options.access_key_id: options.access_key_secret,
             self.role.access_key_id: self.role.access_key_secret,
         }
+        self._keys = self.keys
         tokens = {self.role.access_key_id: self.role.security_token}
         self.faults = Faults(self._rng("faults"), options.faults, latencies=options.latencies)
         self.oss = ObjectStore(
             clock,
-            keys=self._keys,
+            keys=self.keys,
             account_id=options.account_id,
             region=options.region,
             notify=self._tell_of_change,
@@ -130,7 +135,7 @@ class LocalCloud:
         )
         self.cdn = CdnApi(
             clock,
-            keys=self._keys,
+            keys=self.keys,
             account_id=options.account_id,
             domains=options.domains,
             limits=options.limits,
@@ -138,7 +143,7 @@ class LocalCloud:
             tokens=tokens,
             keep_books=options.keep_books,
         )
-        self.sls = LogStore(clock, keys=self._keys, tokens=tokens, signing_clock=signing_clock)
+        self.sls = LogStore(clock, keys=self.keys, tokens=tokens, signing_clock=signing_clock)
         self.edge = self._make_edge()
         self._furnish()
         self._services = self._wrapped()
@@ -152,6 +157,11 @@ class LocalCloud:
         self.functions = functions
         self.on_changed.append(functions.deliver_oss)
         self.cdn.on_finished.append(functions.deliver_cdn)
+
+    def expire_token(self, token: str) -> None:
+        """Let a security token be good no longer, for every service that looks at one."""
+        for expired in (self.oss.expired_tokens, self.cdn.expired_tokens, self.sls.expired_tokens):
+            expired.add(token)
 
     # -- behind sockets ----------------------------------------------------------------------------
 
@@ -189,10 +199,13 @@ class LocalCloud:
         }
 
     def moments(self) -> dict[str, dict[str, list[float]]]:
-        """Tell when each object of the bucket changed, by key, and when each URL was accepted, in epoch seconds."""
+        """Tell when each object of the bucket changed, by key, and when each URL was accepted, in epoch seconds.
+
+        Both are by the world's clock, whatever those of OSS and the CDN show.
+        """
         accepted: dict[str, list[float]] = {}
         for row in self.cdn.submissions:
-            accepted.setdefault(row.path, []).append(row.accepted)
+            accepted.setdefault(row.path, []).append(row.moment)
         return {"changed": self._changed, "accepted": accepted}
 
     def route(self, listener: str, request: Request) -> str:
@@ -222,7 +235,7 @@ class LocalCloud:
             bucket=options.bucket,
             domains=options.domains,
             log_project=options.log_project,
-            keys=self._keys,
+            keys=self.keys,
             role=self.role,
         )
         environment = _function_environment(options, addresses)

@@ -17,11 +17,13 @@ from scripts.localcloud.cdn.service import CallRecord, CdnApi
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.oss.state import Bucket, StoredObject
 from scripts.localcloud.sls.service import LogStore
+from scripts.simulation.features import Trouble
 from scripts.simulation.outside import SLOW_SECONDS, Outside
+from scripts.simulation.troubles import Troubles
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import fields
-from shared.cloud.provider.cdn import Cdn
+from shared.cloud.provider.cdn import Cdn, _checked
 from shared.cloud.provider.codes import error_class
 from shared.cloud.spool.bucket import KEYS_PER_LISTING, Entry, Listing
 from shared.core.errors import LogStoreDown, OutcomeUnknown, StoreError
@@ -130,9 +132,9 @@ class StateLog:
 class StateCdn(Cdn):
     """The CDN's client without HTTP: each call is carried out by the API itself, and its fields are read as ever."""
 
-    def __init__(self, outside: Outside, api: CdnApi, clock: Clock, rng: Random) -> None:
+    def __init__(self, outside: Outside, api: CdnApi, troubles: Troubles, rng: Random) -> None:
         super().__init__("http://cdn.aliyuncs.com", KeyRing(), transport=_NOWHERE)
-        self._outside, self._api, self._clock, self._rng = outside, api, clock, rng
+        self._outside, self._api, self._troubles, self._rng = outside, api, troubles, rng
 
     def _call(
         self, action: str, *, query: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
@@ -155,12 +157,21 @@ class StateCdn(Cdn):
             self._outside.sleep(10.0)
         if fault in {"internal", "lost", "slow"}:
             raise OutcomeUnknown("ReadTimeout", f"{action} got no reply")
+        if fault == "carried_out":
+            raise _refused(REFUSALS["server_error"])
         return document
 
     def _answer(self, action: str, params: dict[str, str]) -> dict[str, Any]:
-        """Do what `CdnApi.handle` does once it knows who calls."""
+        """Do what `CdnApi.handle` does once it knows who calls, unless the call meets what persists in this run."""
+        trouble = self._troubles.of(action, params)
+        if trouble is not None:
+            raise _met(action, trouble)
+        document = self._troubles.told(action, self._run(action, self._troubles.asked(action, params)))
+        return _checked(action, httpx.Response(200, json=document)) if "Code" in document else document
+
+    def _run(self, action: str, params: Mapping[str, str]) -> dict[str, Any]:
         api = self._api
-        record = CallRecord(self._clock.now(), action, "the functions", f"{self._rng.getrandbits(64):016X}")
+        record = CallRecord(api._clock.now(), action, "the functions", f"{self._rng.getrandbits(64):016X}")  # noqa: SLF001 - the API without its gateway
         api.calls.append(record)
         calls_per_second, operation = api._operations[action]  # noqa: SLF001 - the API without its gateway
         try:
@@ -180,6 +191,12 @@ REFUSALS = {
 
 def _refused(refused: RefusedError) -> Exception:
     return error_class(refused.code, refused.status)(refused.code, refused.message)
+
+
+def _met(action: str, trouble: Trouble) -> Exception:
+    if not trouble.status:
+        return OutcomeUnknown("ReadError", f"{action} got no reply")
+    return error_class(trouble.code, trouble.status)(trouble.code, "It is so.")
 
 
 def _no_way(request: httpx.Request) -> httpx.Response:

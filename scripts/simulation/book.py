@@ -36,6 +36,20 @@ class Spend:
     units: int
 
 
+@dataclass(frozen=True)
+class Damage:
+    """What was done to an object of the spool, and what it held."""
+
+    time: float
+    key: str
+    before: bytes
+    after: bytes
+
+
+AT_WORK = ("waiting/", "submitted/", "submitting/", "accepted/", "unlogged/", "kept/", "events/")
+"""What must be empty at rest."""
+
+
 @dataclass
 class Book:
     """One run, as seen from outside, at its end."""
@@ -45,6 +59,7 @@ class Book:
     deliveries: list[Delivery] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     spends: list[Spend] = field(default_factory=list)
+    damages: list[Damage] = field(default_factory=list)
     rows: Sequence[Row] = ()
     """What the functions submitted, by the API's own book."""
     rows_by_hand: Sequence[Row] = ()
@@ -53,6 +68,8 @@ class Book:
     records: Sequence[Mapping[str, str]] = ()
     spool: Mapping[str, Any] = field(default_factory=dict)
     """What lies in the spool at the end, by key, read as JSON."""
+    dead: Mapping[str, bytes] = field(default_factory=dict)
+    """The bytes of what lies in `dead/` at the end; none where nothing was damaged."""
     origin: dict[str, bytes] = field(default_factory=dict)
     held: dict[str, Mapping[str, Copy]] = field(default_factory=dict)
     """The copies at the edges by URL and node, of every URL that serves an object people wrote."""

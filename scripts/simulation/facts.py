@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.localcloud.cdn.service import Row
-from scripts.simulation.book import Book, Write
+from scripts.simulation.book import Book, Damage, Write
 from scripts.simulation.runner import Delivery
+from scripts.simulation.scenario import raised
 from scripts.simulation.sites import REFRESH, Want, wants
 
 COMPLETE, FAILED = "Complete", "Failed"
@@ -37,6 +40,7 @@ class Facts:
         self.fates = _fates(book)
         self.rows: dict[str, list[Row]] = _by_path(book.rows)
         self.dead = _dead(book)
+        self._set_aside = [damage for damage in book.damages if is_set_aside(damage, book.dead)]
         self.first_write = min((write.time for write in book.writes), default=book.scenario.start)
         self._removed = {fate.write.key: fate.write.time for fate in self.fates if fate.write.action == "removed"}
         self.by_url: dict[tuple[str, str], list[Fate]] = defaultdict(list)
@@ -48,6 +52,12 @@ class Facts:
         """List the submissions of what is wanted that were accepted at `since` or later."""
         return [row for row in self.rows.get(want.url, []) if row.form == want.form and row.accepted >= since]
 
+    def units_per_day(self, form: str, when: float) -> int:
+        """Tell how many units of a form a day has, as the account's limits stand at that time."""
+        scenario = self.book.scenario
+        limits = scenario.limits if when < scenario.features.raised_at else raised(scenario.limits)
+        return limits.units_per_day(form)
+
     def is_followed(self, url: str) -> bool:
         """Tell whether some write asks for a prefetch of a URL after its refresh."""
         return any(want.follow and want.url == url for fate in self.by_url[REFRESH, url] for want in fate.wants)
@@ -56,9 +66,19 @@ class Facts:
         """Tell whether the object was removed after a write of it."""
         return fate.write.time < self._removed.get(fate.write.key, 0.0)
 
+    def removed_at(self, fate: Fate) -> float:
+        """Tell when it was first known that the object was removed after a write of it."""
+        later = [each for each in self.fates if each.write.key == fate.write.key and each.write.action == "removed"]
+        moments = (each.acknowledged for each in later if each.write.time > fate.write.time)
+        return min((moment for moment in moments if moment is not None), default=float("inf"))
+
     def buried(self, url: str, since: float) -> bool:
         """Tell whether a URL was given up, with a reason, at `since` or later."""
         return any(each["at"] >= since and each["reason"] for each in self.dead.get(url, []))
+
+    def spoiled(self, url: str, since: float) -> bool:
+        """Tell whether what the functions knew of a URL was spoiled in the spool since then, and set aside by them."""
+        return any(damage.time >= since and url.encode() in damage.before for damage in self._set_aside)
 
     def incidents(self, *prefixes: str, begin: float = 0.0, end: float = float("inf")) -> int:
         """Count the faults of some kinds within some time."""
@@ -82,10 +102,20 @@ def _by_path(rows: Any) -> dict[str, list[Row]]:
     return found
 
 
+def is_set_aside(damage: Damage, dead: Mapping[str, bytes]) -> bool:
+    """Tell whether the bytes that stood in place of an object lie in `dead/`; of an empty one, its name."""
+    name = damage.key.rpartition("/")[2]
+    text = damage.after.decode("utf-8", "replace")
+    forms = (damage.after, base64.b64encode(damage.after), json.dumps(text)[1:-1].encode())
+    if not damage.after:
+        return any(name in key or name.encode() in body for key, body in dead.items())
+    return any(form in body for body in dead.values() for form in forms)
+
+
 def _dead(book: Book) -> dict[str, list[Any]]:
     """Sort what was given up by URL."""
     found: dict[str, list[Any]] = defaultdict(list)
     for key, value in book.spool.items():
-        if key.startswith("dead/") and value.get("task"):
+        if key.startswith("dead/") and isinstance(value, dict) and value.get("task"):
             found[value["task"]["url"]].append(value)
     return found

@@ -14,6 +14,22 @@ cdn.task_failed            a task was accepted and fails
 cdn.rows_late              rows of the task list appear some seconds after their acceptance
 lease.dead                 the lease is held by somebody who is no more
 clock.skew                 the clock of an instance's machine is wrong by up to half a minute
+cdn.carried_out            answered ServiceUnavailable, and carried out all the same
+
+These are drawn for a run, persist, and depend on what a call is about (features.py):
+url.bad                    one or a few URLs spoil every call they are in
+domain.trouble             every call with a URL of one domain is refused, or breaks, for a while
+account.refused            all calls are refused for the account's keys, for a while
+service.down               no call is carried out for a while
+others.minute              somebody else uses up most of a domain's limit in each minute, for a while
+quota.late                 the reply about the quota is some minutes old
+quota.raised               the account may do more a day from some moment on
+rows.decoded, rows.bare    rows tell URLs percent-decoded, or without their scheme
+rows.capped                a reply has at most 100 or 20 rows, however many there are
+rows.typed                 rows of directories say they are of a path
+rows.odd                   no rows but a null, a throttling that says 200, states that nobody listed
+clock.cdn                  the CDN's clock is some seconds from that of OSS
+spool.damaged              an object of the spool is cut short, emptied or replaced by that of another version
 """
 
 from __future__ import annotations
@@ -46,12 +62,27 @@ WEIGHTS: dict[str, float] = {
     "cdn.rows_late": 6.0,
     "lease.dead": 2.0,
     "clock.skew": 3.0,
+    "cdn.carried_out": 0.3,
+    "url.bad": 2.0,
+    "domain.trouble": 2.0,
+    "account.refused": 1.0,
+    "service.down": 1.0,
+    "others.minute": 1.0,
+    "quota.late": 1.0,
+    "quota.raised": 2.0,
+    "rows.decoded": 1.0,
+    "rows.bare": 1.0,
+    "rows.capped": 2.0,
+    "rows.typed": 1.0,
+    "rows.odd": 1.0,
+    "clock.cdn": 2.0,
+    "spool.damaged": 1.0,
 }
-"""How often each kind happens at a rate of 1: per call, event or task; sls.down, rows_late and lease.dead per run,
-clock.skew per instance."""
+"""How often each kind happens at a rate of 1: per call, event or task; sls.down, rows_late, lease.dead and all that
+persists per run, clock.skew per instance."""
 
 KINDS = tuple(WEIGHTS)
-PER_CALL = ("throttle", "minute", "server_error", "internal", "refused", "lost", "slow")
+PER_CALL = ("throttle", "minute", "server_error", "internal", "refused", "lost", "slow", "carried_out")
 SLEEP = "sleep"
 
 

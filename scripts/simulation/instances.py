@@ -18,6 +18,7 @@ from scripts.localcloud.web import Request
 from scripts.simulation.adapters import StateBucket, StateCdn, StateLog
 from scripts.simulation.outside import Outside
 from scripts.simulation.scheduler import Hub, PausingClock
+from scripts.simulation.troubles import Troubles
 from shared import flow, logs, wiring
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
@@ -74,6 +75,7 @@ class Maker:
     rng: Random
     outside: Callable[[], Outside]
     log_is_down: Callable[[], bool]
+    troubles: Troubles
     skew: Callable[[], float]
     """How far the clock of the next machine is ahead, in seconds."""
     wire: bool = False
@@ -105,7 +107,7 @@ class Maker:
             sites=_sites(self.site_file),
             limits=settings.limits,
             spool=spool,
-            cdn=StateCdn(outside, self.cloud.cdn, self.hub.clock, self.rng),
+            cdn=StateCdn(outside, self.cloud.cdn, self.troubles, self.rng),
             outcomes=StateLog(outside, self.cloud.sls, options.log_project, options.logstore, self.log_is_down),
             report=SilentReport(),
             clock=time.now,
@@ -118,10 +120,11 @@ class Maker:
     def _on_the_wire(self, outside: Outside, own_clock: Callable[[], float]) -> wiring.Instance:
         clock = PausingClock(self.hub)
         cloud = self.cloud
+        cdn = self.troubles.wrapped(cloud.cdn.handle)
         return wiring.build(
             self.settings,
             _sites(self.site_file),
-            cdn_transport=HttpxTransport(outside.wrapped("cdn", cloud.cdn.handle, _action), clock),
+            cdn_transport=HttpxTransport(outside.wrapped("cdn", cdn, _action), clock),
             oss_adapter=RequestsAdapter(outside.wrapped("oss", cloud.oss.handle, _method), clock),
             log_adapter=RequestsAdapter(outside.wrapped("sls", self._log_handle, _method), clock),
             clock=own_clock,

@@ -10,15 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from scripts.localcloud.cdn.service import Row
-from scripts.simulation.book import Book
+from scripts.simulation.book import AT_WORK, Book
 from scripts.simulation.facts import COMPLETE, FAILED, Facts, Fate
 from scripts.simulation.scenario import ACCOUNT_DOMAINS
 from scripts.simulation.sites import PREFETCH, REFRESH, URL_CHARACTERS_MAX, Want, serves
 from scripts.simulation.spending import limits_hold, no_blind_second_spend
 from scripts.simulation.verdict import Broken
+from scripts.simulation.waits import Wait, lanes_are_kept, no_wait_is_unexplained, waits
 
 ENDINGS = frozenset({"done", "superseded", "skipped", "dead"})
-INTERRUPTIONS = ("kill.", "oss.")
+INTERRUPTIONS = ("kill.", "oss.", "spool.")
 DEAD_AFTER_FAILURES_MIN = 2
 """A task that failed at the CDN once is tried again before it is given up."""
 INVOCATION_SECONDS_MAX = 60.0
@@ -28,6 +29,11 @@ INVOCATION_SECONDS_MAX = 60.0
 def judge(book: Book) -> list[Broken]:
     """Check every rule."""
     facts = Facts(book)
+    return judge_waits(facts, waits(facts))
+
+
+def judge_waits(facts: Facts, found: list[Wait]) -> list[Broken]:
+    """Check every rule, where the waits are known already."""
     rules = (
         nothing_is_lost,
         nothing_stale_is_held,
@@ -40,14 +46,15 @@ def judge(book: Book) -> list[Broken]:
         no_blind_second_spend,
         wake_up_is_never_missed,
     )
-    return [broken for rule in rules for broken in rule(facts)]
+    broken = [each for rule in rules for each in rule(facts)]
+    return [*broken, *no_wait_is_unexplained(found), *lanes_are_kept(facts, found)]
 
 
 def nothing_is_lost(facts: Facts) -> Iterator[Broken]:
     """1. Each URL of an acknowledged event was submitted after the write and completed, was given up, or skipped."""
     if not facts.book.at_rest:
         days = (facts.book.ended - facts.book.scenario.stop) / 86_400
-        left = [key[:60] for key in facts.book.spool if key.startswith(("waiting/", "submitted/", "unlogged/"))]
+        left = [key[:60] for key in facts.book.spool if key.startswith(AT_WORK)]
         yield Broken("1 lost", f"not at rest {days:.1f} days after the last change; left are {left[:3]}")
     for fate in facts.fates:
         if fate.acknowledged is None:
@@ -79,7 +86,7 @@ def nothing_stale_is_held(facts: Facts) -> Iterator[Broken]:
     promised = {key: _is_promised(facts, key) for key in set(facts.book.keys.values())}
     for url, copies in facts.book.held.items():
         key = facts.book.keys[url]
-        if not promised[key] or facts.buried(url, 0.0):
+        if not promised[key] or facts.buried(url, 0.0) or facts.spoiled(url, 0.0):
             continue
         for node, copy in copies.items():
             # What expired is asked for again before it is served: a directory refresh does no more than that.
@@ -102,7 +109,7 @@ def only_configured_domains(facts: Facts) -> Iterator[Broken]:
 def prefetch_after_refresh(facts: Facts) -> Iterator[Broken]:
     """6. No prefetch was accepted while our refresh of the URL was unfinished, or a newer change of it waited."""
     for row in facts.book.rows:
-        if row.form != "preload":
+        if row.form != "preload" or facts.spoiled(row.path, 0.0):
             continue
         told = f"{row.path} was prefetched at {row.accepted:.3f}"
         for other in facts.rows[row.path]:
@@ -118,6 +125,8 @@ def prefetch_follows(facts: Facts) -> Iterator[Broken]:
     for fate in facts.fates:
         for want in fate.wants if fate.acknowledged is not None else ():
             if not want.follow or facts.removed_since(fate) or facts.buried(want.url, fate.write.time):
+                continue
+            if facts.spoiled(want.url, fate.write.time):
                 continue
             rows = [row for row in facts.rows[want.url] if row.form == "preload" and row.accepted >= fate.write.time]
             if not any(row.status == COMPLETE for row in rows):
@@ -135,7 +144,7 @@ def every_task_ends(facts: Facts) -> Iterator[Broken]:
     endings: dict[str, set[str]] = defaultdict(set)
     causes: dict[str, tuple[str, int]] = {}
     for record in facts.book.records:
-        if record.get("task_id"):
+        if record.get("task_id") and not facts.spoiled(record.get("url", ""), 0.0):
             causes[record["task_id"]] = _cause_of(record)
             endings[record["task_id"]].update({record["result"]} & ENDINGS)
     deliveries = Counter[tuple[str, int]]()
@@ -154,7 +163,8 @@ def _without_end(facts: Facts) -> Iterator[Broken]:
     ended = {(record.get("url"), *_cause_of(record)) for record in facts.book.records if record["result"] in ENDINGS}
     for fate in facts.fates:
         for want in fate.wants if fate.acknowledged is not None else ():
-            if (want.url, fate.write.key, int(fate.write.time)) not in ended:
+            ends = (want.url, fate.write.key, int(fate.write.time))
+            if ends not in ended and not facts.spoiled(want.url, fate.write.time):
                 yield Broken("7 endings", f"{_told(fate, want)}: the log has no end of it")
 
 
@@ -174,6 +184,8 @@ def _is_covered(facts: Facts, fate: Fate, want: Want) -> bool:
     rows = facts.covering(want, fate.write.time)
     if want.kind == PREFETCH and facts.removed_since(fate):
         return True  # there is nothing to fetch
+    if facts.spoiled(want.url, fate.write.time):
+        return True  # not by the functions, and they kept what they found
     return any(row.status == COMPLETE for row in rows) or facts.buried(want.url, fate.write.time)
 
 
@@ -210,6 +222,7 @@ def _unjustified_burials(facts: Facts) -> Iterator[Broken]:
         failed = [row for row in facts.rows.get(url, []) if row.status == FAILED]
         domain = url.partition("://")[2].partition("/")[0]
         never = len(url) > URL_CHARACTERS_MAX or domain not in ACCOUNT_DOMAINS
+        never = never or url in facts.book.scenario.features.bad_urls
         never = never or any(row.description.endswith("404") for row in failed)
         if not never and len(failed) < DEAD_AFTER_FAILURES_MIN:
             yield Broken("1 lost", f"{url} was given up although it could go: {burials[0]['reason']}")

@@ -94,6 +94,7 @@ def _answer(kind: str, handle: Service, request: Request, rng: Random) -> Respon
         "internal": _internal_error(),
         "lost": Response(lost=True),
         "slow": replace(response, delay_seconds=SLOW_SECONDS),
+        "carried_out": _refusal("cdn.server_error"),
     }.get(fault, response)
 
 

@@ -79,8 +79,22 @@ class People:
         before = len(self._cloud.cdn.submissions)
         params = {"ObjectPath": f"https://{STATIC}/www/index.html", "ObjectType": "File"}
         by_hand(self._cloud, params)
-        self.rows_by_hand.update(range(before, len(self._cloud.cdn.submissions)))
-        self._book.spends.append(Spend(self._cloud.clock.now(), 1))
+        self._spent(before)
+
+    def crowd(self, domain: str, units: int) -> bool:
+        """Refresh some URLs of a domain that nobody else knows; False where the API refuses it."""
+        before = len(self._cloud.cdn.submissions)
+        urls = [f"https://{domain}/others/{number}.html" for number in range(units)]
+        by_hand(self._cloud, {"ObjectPath": "\n".join(urls), "ObjectType": "File"})
+        return self._spent(before)
+
+    def _spent(self, before: int) -> bool:
+        """Write down what was accepted since there were `before` rows."""
+        made = range(before, len(self._cloud.cdn.submissions))
+        self.rows_by_hand.update(made)
+        if made:
+            self._book.spends.append(Spend(self._cloud.clock.now(), len(made)))
+        return bool(made)
 
 
 def by_hand(cloud: LocalCloud, params: dict[str, str]) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 
 from scripts.simulation.book import Book
 from scripts.simulation.facts import FAILED, Facts
-from scripts.simulation.oracle import judge
+from scripts.simulation.oracle import judge_waits
 from scripts.simulation.scenario import draw
 from scripts.simulation.spending import units_floor
 from scripts.simulation.verdict import Broken
+from scripts.simulation.waits import PROMPT_SECONDS, Wait, waits
 from scripts.simulation.world import World
+
+SLOWEST_MAX = 5
+"""How many of the slowest changes the figures name."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Tally:
     virtual_seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     broken: list[dict[str, Any]] = field(default_factory=list)
+    slowest: list[dict[str, Any]] = field(default_factory=list)
+    """The changes that waited longest, with the seed, the seconds, and why; the slowest first."""
 
     def add(self, other: Tally) -> None:
         """Take in the figures of other seeds."""
@@ -64,26 +70,34 @@ class Tally:
                 own.update(value)
             else:
                 setattr(self, name, own + value)
+        self.slowest = _slowest(self.slowest)
 
     @property
     def lost(self) -> int:
         """How many changes were lost."""
-        return len({(each["seed"], each["message"]) for each in self.broken if each["rule"].startswith(("1", "2"))})
+        return len({(each["seed"], each["message"]) for each in self.broken if each["rule"].split()[0] in {"1", "2"}})
 
 
 def run_seed(seed: int, order: Order) -> Tally:
     """Run one seed and judge it."""
     world = World(draw(seed, order.changes, order.rate, order.only), wire=order.wire)
-    book = world.run()
-    tally = count(book)
+    facts = Facts(world.run())
+    found = waits(facts)
+    tally = count_facts(facts)
     tally.faults.update(world.faults.counts)
-    tally.broken = [_told(seed, broken, order) for broken in judge(book)]
+    tally.broken = [_told(seed, broken, order) for broken in judge_waits(facts, found)]
+    tally.slowest = _slowest([_slow(seed, wait) for wait in found if wait.seconds > PROMPT_SECONDS])
     return tally
 
 
 def count(book: Book) -> Tally:
     """Count what happened in a run."""
-    facts = Facts(book)
+    return count_facts(Facts(book))
+
+
+def count_facts(facts: Facts) -> Tally:
+    """Count what happened in a run that was sorted already."""
+    book = facts.book
     delivered = [fate for fate in facts.fates if fate.deliveries]
     records = [tuple(sorted((*record.items(),))) for record in book.records]
     tally = Tally(
@@ -131,6 +145,8 @@ def figures(tallies: Iterable[Tally], wall_seconds: float = 0.0) -> dict[str, An
         "failures": total.failures,
         "retried": sum(total.retries.values()),
         "retry_seconds": _spread(total.retries),
+        "slowest_seconds": total.slowest,
+        "unexplained_waits": sum(each["rule"] == "10 waits" for each in total.broken),
         "faults": dict(sorted(total.faults.items())),
         "virtual_seconds": round(total.virtual_seconds),
     }
@@ -156,6 +172,15 @@ def _spread(retries: Counter[float]) -> dict[str, float | None]:
     seconds = sorted(retries.elements())
     shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     return {name: seconds[math.ceil(share * len(seconds)) - 1] if seconds else None for name, share in shares.items()}
+
+
+def _slow(seed: int, wait: Wait) -> dict[str, Any]:
+    return {"seed": seed, "url": wait.want.url, "form": wait.want.form, "seconds": round(wait.seconds), "why": wait.why}
+
+
+def _slowest(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the slowest of some changes, in an order that does not depend on who came first."""
+    return sorted(found, key=lambda each: (-each["seconds"], each["seed"], each["url"]))[:SLOWEST_MAX]
 
 
 def _told(seed: int, broken: Broken, order: Order) -> dict[str, Any]:

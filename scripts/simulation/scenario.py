@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from scripts.localcloud.cdn.limits import Limits
 from scripts.simulation.faults import rates_of
-from scripts.simulation.sites import BOTH, PREFETCH, Rule
+from scripts.simulation.features import Features, draw_features
+from scripts.simulation.sites import BOTH, PREFETCH, Rule, wants
 
 RESET = 1_790_006_400.0 - 1_790_006_400.0 % 86_400 + 16 * 3_600
 """A midnight of UTC+8, when daily quotas begin anew."""
 DAY_SECONDS = 86_400.0
+RAISED_TIMES = 5
+FEW_PER_MINUTE = 10
+"""URLs of a domain that a minute has room for where others use it up."""
 STATIC, IMAGES, DOCS, ELSEWHERE, FOREIGN = (
     "static.example.com",
     "img.example.com",
@@ -76,11 +80,23 @@ class Scenario:
     """When the log service is down."""
     foreign: frozenset[str] = field(default=frozenset())
     """Domains that are configured and not the account's."""
+    features: Features = field(default_factory=Features)
+    """What persists, and depends on content."""
 
     @property
     def reserve_percent(self) -> int:
         """The share of each day's quota that is kept for removals and people."""
         return int(self.environment.get("RESERVE_PERCENT", "5"))
+
+
+def raised(limits: Limits) -> Limits:
+    """Give the limits of an account that may do more a day than it could before."""
+    return replace(
+        limits,
+        url_refreshes_per_day=limits.url_refreshes_per_day * RAISED_TIMES,
+        directory_refreshes_per_day=limits.directory_refreshes_per_day * RAISED_TIMES,
+        prefetches_per_day=limits.prefetches_per_day * RAISED_TIMES,
+    )
 
 
 def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
@@ -98,6 +114,11 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
     stop = max(action.time for action in actions) + 1
     small = rng.random() < 0.3
     limits, environment = _limits(rng, changes, rates, small=small)
+    features = draw_features(
+        Random(f"features {seed}"), rates, (start, stop), _urls(rules, actions), ACCOUNT_DOMAINS[:3]
+    )
+    if any(trouble.kind == "others.minute" for trouble in features.troubles):
+        limits, environment = _tight(limits, environment)
     late = rng.uniform(1, 120) if rng.random() < rates.get("events.delay", 0.0) else 0.0
     return Scenario(
         seed=seed,
@@ -113,7 +134,21 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
         delay_seconds=(0.0, late),
         outages=_outages(rng, rates.get("sls.down", 0.0), start, stop),
         foreign=frozenset({FOREIGN}) if any(FOREIGN in rule.domains for rule in rules) else frozenset(),
+        features=features,
     )
+
+
+def _urls(rules: tuple[Rule, ...], actions: list[Action]) -> list[str]:
+    """List the URLs that the changes of a scenario may ask for."""
+    told = {"put": "created", "remove": "removed"}
+    changes = [action for action in actions if action.what in told]
+    return sorted({want.url for each in changes for want in wants(rules, each.key, told[each.what])})
+
+
+def _tight(limits: Limits, environment: dict[str, str]) -> tuple[Limits, dict[str, str]]:
+    """Let a minute have room for few URLs, so that others can use it up."""
+    few = replace(limits, urls_per_minute_per_domain=FEW_PER_MINUTE, prefetches_per_minute_per_domain=FEW_PER_MINUTE)
+    return few, {**environment, "URLS_PER_MINUTE_PER_DOMAIN": str(FEW_PER_MINUTE)}
 
 
 def _needs_timer(rates: Mapping[str, float]) -> bool:

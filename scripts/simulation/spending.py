@@ -8,20 +8,26 @@ from collections.abc import Iterator
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import FAILED, Facts
 from scripts.simulation.faults import Incident
+from scripts.simulation.features import CLOCKS_APART_SECONDS
 from scripts.simulation.scenario import DAY_SECONDS, RESET
 from scripts.simulation.sites import PREFETCH, REFRESH
 from scripts.simulation.verdict import Broken
+from scripts.simulation.waits import is_for_removal
 
 NEVER = frozenset({"SingleRequest.OverLimit", "InvalidObjectPath.Malformed", "MissingParameter", "SignatureNonceUsed"})
 """No call may be shaped so that the API refuses it for its shape."""
 LIMITS = ("QuotaExceeded", "QuotaPerMinuteExceeded", "PreloadQueueFull", "Throttling", "TooMany")
-CONFUSION = ("kill.", "cdn.lost", "cdn.internal", "cdn.slow", "cdn.refused", "oss.", "lease.")
+CONFUSION = (
+    *("kill.", "oss.", "lease.", "spool.", "url.", "domain.", "account.", "service.", "rows."),
+    *("cdn.lost", "cdn.internal", "cdn.slow", "cdn.refused", "cdn.carried_out"),
+)
 """Faults after which the functions cannot know what the account has spent."""
 DIRECTORIES_PER_MINUTE_MAX = 100
 SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
 REPLACING = ("put waiting/", "put dead/", "put unlogged/", "get unlogged/", "write", "delete")
 """Calls between the first thing that a step writes in place of others, and their deletion."""
 SUBMISSIONS_PER_SECOND_MAX = 41
+EDGE_SECONDS = 1.0
 
 
 def limits_hold(facts: Facts) -> Iterator[Broken]:
@@ -44,6 +50,7 @@ def no_blind_second_spend(facts: Facts) -> Iterator[Broken]:
         incident.kind == "oss.slow" and incident.operation.startswith("list lease/")
         for incident in facts.book.incidents
     )
+    again += facts.incidents("spool.")
     for url, rows in facts.rows.items():
         refreshes = [row for row in rows if row.form != "preload"]
         prefetches = [row for row in rows if row.form == "preload"]
@@ -108,9 +115,19 @@ def _is_excused(facts: Facts, code: str, when: float) -> bool:
     """Tell whether others spent, or a fault hid what was spent, in the time that a limit counts by."""
     if code.startswith("Throttling"):
         return False
+    features = facts.book.scenario.features
+    if features.quota_cached_seconds or (features.cdn_ahead and _is_at_an_edge(code, when)):
+        return True
     span = 120.0 if "PerMinute" in code else DAY_SECONDS
     others = any(when - span <= spend.time <= when for spend in facts.book.spends)
     return others or bool(facts.incidents(*CONFUSION, begin=when - span, end=when)) or was_cut_off(facts)
+
+
+def _is_at_an_edge(code: str, when: float) -> bool:
+    """Tell whether clocks that differ may take a call for one of another minute, or of another day."""
+    span = 60.0 if "PerMinute" in code else DAY_SECONDS
+    after = (when - RESET) % span
+    return min(after, span - after) <= CLOCKS_APART_SECONDS[1] + EDGE_SECONDS
 
 
 def was_cut_off(facts: Facts) -> bool:
@@ -120,7 +137,8 @@ def was_cut_off(facts: Facts) -> bool:
 
 def _rates(facts: Facts) -> Iterator[Broken]:
     per_minute = int(facts.book.scenario.environment["URLS_PER_MINUTE_PER_DOMAIN"])
-    urls = Counter((int(row.accepted // 60), row.domain, row.form) for row in facts.book.rows)
+    ahead = facts.book.scenario.features.cdn_ahead
+    urls = Counter((int((row.accepted + ahead) // 60), row.domain, row.form) for row in facts.book.rows)
     for (minute, domain, form), count in urls.items():
         if count > (DIRECTORIES_PER_MINUTE_MAX if form == "directory" else per_minute):
             yield Broken("4 limits", f"{count} URLs of {domain} in the minute {minute * 60}, {per_minute} are allowed")
@@ -137,18 +155,12 @@ def _reserve(facts: Facts) -> Iterator[Broken]:
         return
     spent: Counter[tuple[int, str]] = Counter()
     for row in facts.book.rows:
-        unit = (int((row.accepted - RESET) // DAY_SECONDS), row.form)
+        unit = (int((row.accepted + scenario.features.cdn_ahead - RESET) // DAY_SECONDS), row.form)
         spent[unit] += 1
-        total = scenario.limits.units_per_day(row.form)
+        total = facts.units_per_day(row.form, row.accepted)
         kept = total * scenario.reserve_percent // 100
-        if spent[unit] > total - kept and not _is_removal(facts, row):
+        if spent[unit] > total - kept and not is_for_removal(facts, row):
             message = (
                 f"{row.path} took unit {spent[unit]} of {total} at {row.accepted:.3f}; {kept} are kept for removals"
             )
             yield Broken("4 limits", message)
-
-
-def _is_removal(facts: Facts, row: Row) -> bool:
-    """Tell whether a URL was refreshed since its object was last removed; if not, this is for the removal."""
-    removed = [fate.write.time for fate in facts.by_url[REFRESH, row.path] if fate.write.action == "removed"]
-    return row.form != "preload" and any(time <= row.accepted for time in removed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
@@ -20,22 +21,24 @@ from scripts.localcloud.fc.hosting import TEMPLATE
 from scripts.localcloud.fc.template import FunctionSpec, read_template
 from scripts.localcloud.fc.triggers import CdnTrigger, TimerTrigger, Trigger
 from scripts.localcloud.web import Response
-from scripts.simulation.book import Book
-from scripts.simulation.faults import Chances, LosesFirst, SeededFaults
+from scripts.simulation.book import AT_WORK, Book
+from scripts.simulation.clocks import calls_at, rows_at, set_ahead
+from scripts.simulation.damage import damaged, pick
+from scripts.simulation.faults import Chances, Incident, LosesFirst, SeededFaults
+from scripts.simulation.features import Trouble
 from scripts.simulation.instances import STEPS, Changes, Maker
 from scripts.simulation.outside import Outside
 from scripts.simulation.people import People, served
 from scripts.simulation.runner import ProcessRunner
-from scripts.simulation.scenario import ACCOUNT_DOMAINS, DAY_SECONDS, Scenario
+from scripts.simulation.scenario import ACCOUNT_DOMAINS, DAY_SECONDS, FEW_PER_MINUTE, Scenario, raised
 from scripts.simulation.scheduler import Hub
 from scripts.simulation.sites import site_file, wants
 from scripts.simulation.spending import SUBMISSIONS
+from scripts.simulation.troubles import Troubles
 from shared.settings import read_settings
 
 ACCOUNT = "1234567890123456"
 SPOOL_PREFIX = "cdn-refresh/"
-STATE = ("waiting/", "submitted/", "unlogged/")
-"""What must be empty at rest."""
 LOOK_SECONDS = 30.0
 """How often a run at rest is asked whether it is over."""
 QUIET_SECONDS_MAX = 1_800.0
@@ -88,8 +91,17 @@ class World:
         self.faults = SeededFaults(self._rng("faults"), scenario.rates)
         self._chances: Chances = chances or self.faults
         self._calls_chance = self._rng("latency")
+        self._extra = self._rng("what persists")
         self.cloud = self._make_cloud()
         self.people = People(self.cloud, self.book)
+        self.troubles = Troubles(
+            scenario.features,
+            self.clock,
+            self._rng("replies"),
+            self.book.incidents,
+            self.faults.counts,
+            lambda: self.faults.stopped,
+        )
         settings = read_settings(self._environment())
         self.maker = Maker(
             self.cloud,
@@ -99,6 +111,7 @@ class World:
             self._rng("instances"),
             self._outside,
             self._log_is_down,
+            self.troubles,
             self._skew(self._rng("clocks")),
             wire,
             changes or Changes(),
@@ -116,6 +129,7 @@ class World:
         """Let everything happen, then let it come to rest; give the book."""
         for action in self.scenario.actions:
             self.clock.call_at(action.time, lambda action=action: self.people.act(action))  # type: ignore[misc]
+        self._plan_features()
         self.clock.advance_to(self.scenario.stop)
         self.stop_faults()
         if not self.scenario.timers:
@@ -139,7 +153,7 @@ class World:
         until = self.clock.now() + self.patience_seconds()
         while self.clock.now() < until:
             self.clock.advance(LOOK_SECONDS)
-            if not self._busy() and not any(self.spool_keys(area) for area in STATE):
+            if not self._busy() and not any(key.startswith(AT_WORK) for key in self.spool_keys()):
                 self.book.at_rest = True
                 return
 
@@ -161,12 +175,15 @@ class World:
         book, cdn = self.book, self.cloud.cdn
         hand = self.people.rows_by_hand
         book.deliveries = self.runner.deliveries
-        book.rows = [row for place, row in enumerate(cdn.submissions) if place not in hand]
-        book.rows_by_hand = [row for place, row in enumerate(cdn.submissions) if place in hand]
-        book.calls = cdn.calls
+        ahead = self.scenario.features.cdn_ahead
+        rows = rows_at(cdn.submissions, ahead)
+        book.rows = [row for place, row in enumerate(rows) if place not in hand]
+        book.rows_by_hand = [row for place, row in enumerate(rows) if place in hand]
+        book.calls = calls_at(cdn.calls, ahead)
         options = self.cloud.options
         book.records = self.cloud.sls.logs(options.log_project, options.logstore)
         book.spool = {key: self.spooled(key) for key in self.spool_keys()}
+        book.dead = {key: self._bytes(key) for key in book.spool if key.startswith("dead/") and book.damages}
         keys = {action.key for action in self.scenario.actions if action.key}
         for key in keys:
             stored = self.cloud.oss.read(options.bucket, key)
@@ -184,7 +201,7 @@ class World:
     def fingerprint(self) -> object:
         """Tell two moments apart between which something was submitted, or something in the spool came or went."""
         submissions = sum(call.operation in SUBMISSIONS for call in self.cloud.cdn.calls)
-        return (submissions, *(len(self.spool_keys(area)) for area in STATE))
+        return (submissions, *Counter(key.partition("/")[0] for key in self.spool_keys()).items())
 
     def spool_keys(self, area: str = "") -> list[str]:
         """List the spool's keys below an area."""
@@ -193,11 +210,14 @@ class World:
 
     def spooled(self, key: str) -> Any:
         """Read an object of the spool as JSON; None where it is none."""
-        stored = self.cloud.oss.read(self.cloud.options.spool_bucket, SPOOL_PREFIX + key)
         try:
-            return json.loads(stored.data) if stored else None
+            return json.loads(self._bytes(key) or "null")
         except ValueError:
             return None
+
+    def _bytes(self, key: str) -> bytes:
+        stored = self.cloud.oss.read(self.cloud.options.spool_bucket, SPOOL_PREFIX + key)
+        return stored.data if stored else b""
 
     def _busy(self) -> bool:
         return bool(self.host.pending())
@@ -216,6 +236,42 @@ class World:
         if down:
             self.faults.counts["sls.down"] += 1
         return down
+
+    def _plan_features(self) -> None:
+        """Let what persists in this run begin at its time."""
+        features, clock = self.scenario.features, self.clock
+        for moment in features.damages:
+            clock.call_at(moment, self._damage)
+        if features.raised_at < math.inf:
+            clock.call_at(features.raised_at, self._raise_limits)
+        for trouble in features.troubles:
+            if trouble.kind == "others.minute":
+                for minute in range(math.ceil(trouble.begin / 60), math.ceil(trouble.end / 60)):
+                    clock.call_at(minute * 60.0 + self._extra.uniform(0.1, 2.0), lambda each=trouble: self._crowd(each))  # type: ignore[misc]
+
+    def _damage(self) -> None:
+        """Spoil an object of the spool, or look again a second later where there is none."""
+        key = pick(self.spool_keys(), self._extra)
+        if key is None:
+            if not self.resting:
+                self.clock.call_at(self.clock.now() + 1.0, self._damage)
+            return
+        done = damaged(self.clock.now(), key, self._bytes(key), self._extra)
+        self.cloud.oss.put(self.cloud.options.spool_bucket, SPOOL_PREFIX + key, done.after)
+        self.book.damages.append(done)
+        self.book.incidents.append(Incident(done.time, "spool.damaged", key, ""))
+        self.faults.counts["spool.damaged"] += 1
+
+    def _raise_limits(self) -> None:
+        """Let the account do more a day from now on."""
+        self.cloud.cdn.limits = self.cloud.cdn._meter._limits = raised(self.scenario.limits)  # noqa: SLF001 - as a person at the vendor's would
+        self.faults.counts["quota.raised"] += 1
+
+    def _crowd(self, trouble: Trouble) -> None:
+        """Let somebody else use up most of what a domain may have in this minute."""
+        units = self._extra.randint(FEW_PER_MINUTE // 2, FEW_PER_MINUTE)
+        if self.people.crowd(trouble.domain, units):
+            self.faults.counts[trouble.kind] += 1
 
     def _skew(self, chance: Random) -> Callable[[], float]:
         """Let the clocks of some machines be wrong."""
@@ -238,11 +294,15 @@ class World:
         cloud.cdn.on_refreshed[:] = [edge.refresh]
         cloud.cdn.on_prefetched[:] = [edge.prefetch]
         cloud.edge = edge
+        if self.scenario.features.cdn_ahead:
+            self.faults.counts["clock.cdn"] += 1
+            set_ahead(cloud.cdn, self.clock, self.scenario.features.cdn_ahead)
         failing, chance = self.scenario.rates.get("cdn.task_failed", 0.0), self._rng("tasks")
         if failing:
             cloud.cdn.fail = lambda _url: self._task_fails(chance, failing)
         if self._rng("lease").random() < self.scenario.rates.get("lease.dead", 0.0):
             self.faults.counts["lease.dead"] += 1
+            self.book.incidents.append(Incident(self.scenario.start, "lease.dead", "", ""))
             for work in ("drain", "settle"):
                 key = f"{SPOOL_PREFIX}lease/{work}/{1:012d}-held"
                 cloud.oss.put(options.spool_bucket, key, b'{"owner": "somebody who is no more"}')

@@ -1,19 +1,20 @@
-"""The ledger, what lies in the spool and the time in; the status that operators read, and its alarms, out."""
+"""The books, what lies in the spool and the time in; the status that operators read, and its alarms, out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from shared.core.plan.books import DAY_SECONDS, Ledger, day_of, day_start
-from shared.core.task.stored import Grave, utc_day
+from shared.core.plan.books import ACCOUNT, DAY_SECONDS, SERVICE, Books, Hold, day_of, day_start
+from shared.core.task.provider import Provider
+from shared.core.task.waits import Why, wait_of
 
 USED_ALARM_PERCENT = 80
 STUCK_ALARM_SECONDS = 900.0
-"""A task that has been due for this long and still waits has no working drain."""
-PUT_OFF_ALARM_SECONDS = 3_600.0
-"""A change of today that is put off again and again for this long meets an error that lasts."""
+"""A task that nothing holds back for this long, and that still waits, has no working drain."""
+TROUBLE_ALARM_SECONDS = 120.0
+UNKNOWN_ALARM_SECONDS = 300.0
 IN_FLIGHT_ALARM_SECONDS = 3_600.0
 """A refresh takes five to six minutes and a prefetch up to thirty."""
 
@@ -40,59 +41,74 @@ class Pile(msgspec.Struct, frozen=True):
     oldest: float = 0.0
 
 
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What waits for one reason: how many tasks, the time of the oldest change, until when it is held, and why."""
+
+    count: int = 0
+    oldest: float = 0.0
+    due: float = 0.0
+    code: str = ""
+    message: str = ""
+
+
+class Spooled(msgspec.Struct, frozen=True):
+    """What a look into the spool found. Where `is_cut`, there is more of it than was counted."""
+
+    waits: dict[str, Pile] = {}
+    """Tasks by the slot of what they wait for; the oldest is the time of the oldest change."""
+    unknown: Pile = Pile()
+    in_flight: Pile = Pile()
+    kept: Pile = Pile()
+    dead: Pile = Pile()
+    dead_today: int = 0
+    events: bool = False
+    is_cut: bool = False
+
+
 class Status(msgspec.Struct, frozen=True):
-    """What `report/status.json` says. Times are epoch seconds, keys of `by_site` are `site unit`."""
+    """What `report/status.json` says. Times are epoch seconds."""
 
     time: float
     quota: dict[str, Unit]
-    by_site: dict[str, int]
-    waiting: Pile
-    """Tasks that are due, and since when the first one is."""
-    waiting_until_reset: Pile
-    """Tasks that wait for the day's reset or longer; `oldest` is the first due time."""
-    waiting_later: Pile
-    """Tasks that are due before the reset; `oldest` is the first due time."""
+    by_site: dict[str, dict[str, int]]
+    """Units that we have spent today, by site and quota."""
+    waits: dict[str, Reason]
+    """Tasks by the reason for which they wait; `0-ready` go next."""
+    unknown: Pile
+    """Calls whose outcome nobody knows yet."""
     in_flight: Pile
     """URLs that the CDN has accepted and not finished."""
-    unlogged: int
-    """Batches of outcomes that wait for the log store."""
+    kept: int
+    """Batches of records that wait for the log store."""
     dead: Pile
     """What was given up and still lies in `dead/`."""
     dead_today: int
     """How many of these were given up today (UTC)."""
+    is_cut: bool = False
+    """Whether there is more of some of these than was counted."""
+    swept: str = ""
+    """The last day on which what lay too long in `dead/` was removed."""
     alarms: tuple[str, ...] = ()
 
 
-class Spooled(msgspec.Struct, frozen=True):
-    """What a look into the spool found: due times and sizes of notes, times and sizes of submissions, counts."""
-
-    notes: tuple[tuple[float, float, int], ...] = ()
-    """Of each note its due time (0 for at once), the time of its oldest change, and its number of tasks."""
-    submissions: tuple[tuple[float, int], ...] = ()
-    """Of each accepted call its time and its number of URLs."""
-    unlogged: int = 0
-    dead: tuple[Grave, ...] = ()
-
-
-def status(ledger: Ledger, spooled: Spooled, now: float) -> Status:
+def status(books: Books, spooled: Spooled, provider: Provider, now: float, faults: tuple[str, ...] = ()) -> Status:
     """Put the status together; the alarms are computed from it."""
-    ledger = ledger.at(now)
-    reset = day_start(day_of(now) + 1)
+    books = books.at(now, provider)
+    reset = day_start(day_of(now, provider) + 1, provider)
     plain = Status(
         time=now,
-        quota={unit: _unit(ledger, unit, now, reset) for unit in ledger.remaining},
-        by_site=dict(ledger.spent),
-        waiting=_pile((max(due, arrival), count) for due, arrival, count in spooled.notes if due <= now),
-        waiting_later=_pile((due, count) for due, _, count in spooled.notes if now < due < reset),
-        waiting_until_reset=_pile((due, count) for due, _, count in spooled.notes if due >= reset),
-        in_flight=_pile(spooled.submissions),
-        unlogged=spooled.unlogged,
-        dead=_pile((grave.modified, 1) for grave in spooled.dead),
-        dead_today=sum(grave.day == utc_day(now) for grave in spooled.dead),
+        quota={unit: _unit(books, unit, now, reset) for unit in books.remaining},
+        by_site=books.spent,
+        waits={slot: _reason(pile, books.holds.get(slot)) for slot, pile in spooled.waits.items()},
+        unknown=spooled.unknown,
+        in_flight=spooled.in_flight,
+        kept=spooled.kept.count,
+        dead=spooled.dead,
+        dead_today=spooled.dead_today,
+        is_cut=spooled.is_cut,
     )
-    long_ago = now - PUT_OFF_ALARM_SECONDS
-    put_off = any(now < due < reset and reset - DAY_SECONDS <= arrival < long_ago for due, arrival, _ in spooled.notes)
-    return msgspec.structs.replace(plain, alarms=tuple(_alarms(plain, put_off=put_off)))
+    alarms = (*_alarms(plain), *_holds(books, now), *_of_faults(faults, spooled))
+    return msgspec.structs.replace(plain, alarms=alarms)
 
 
 def new_alarms(before: Status | None, after: Status) -> list[str]:
@@ -100,10 +116,16 @@ def new_alarms(before: Status | None, after: Status) -> list[str]:
     return [alarm for alarm in after.alarms if before is None or alarm not in before.alarms]
 
 
-def _unit(ledger: Ledger, unit: str, now: float, reset: float) -> Unit:
-    total, remaining = ledger.total.get(unit, 0), ledger.remaining[unit]
+def _reason(pile: Pile, hold: Hold | None) -> Reason:
+    if hold is None:
+        return Reason(pile.count, pile.oldest)
+    return Reason(pile.count, pile.oldest, hold.due, hold.code, hold.message)
+
+
+def _unit(books: Books, unit: str, now: float, reset: float) -> Unit:
+    total, remaining = books.total.get(unit, 0), books.remaining[unit]
     used = max(0, total - remaining)
-    ours = sum(count for name, count in ledger.spent.items() if name.rpartition(" ")[2] == unit)
+    ours = sum(own.get(unit, 0) for own in books.spent.values())
     hours = max((now - (reset - DAY_SECONDS)) / 3_600, 1 / 60)
     per_hour = used / hours
     runs_out = now + remaining / per_hour * 3_600 if per_hour else None
@@ -117,26 +139,43 @@ def _unit(ledger: Ledger, unit: str, now: float, reset: float) -> Unit:
     )
 
 
-def _pile(items: Iterable[tuple[float, int]]) -> Pile:
-    found = list(items)
-    return Pile(sum(count for _, count in found), min((since for since, _ in found), default=0.0))
-
-
-def _alarms(plain: Status, *, put_off: bool) -> Iterable[str]:
+def _alarms(plain: Status) -> Iterator[str]:
     for name, unit in plain.quota.items():
         if unit.total and unit.remaining == 0:
             yield f"{name} quota: spent"
         elif unit.total and (unit.total - unit.remaining) * 100 >= unit.total * USED_ALARM_PERCENT:
             yield f"{name} quota: {USED_ALARM_PERCENT} % used"
-    if plain.waiting.count and plain.time - plain.waiting.oldest > STUCK_ALARM_SECONDS:
+    ready = plain.waits.get(Why.READY.value, Reason())
+    if ready.count and plain.time - ready.oldest > STUCK_ALARM_SECONDS:
         yield "waiting: due tasks are not submitted"
-    if put_off:
-        yield "waiting: changes of an hour ago are put off again and again"
+    if plain.unknown.count and plain.time - plain.unknown.oldest > UNKNOWN_ALARM_SECONDS:
+        yield "unknown: the task list does not tell what became of calls"
     if plain.in_flight.count and plain.time - plain.in_flight.oldest > IN_FLIGHT_ALARM_SECONDS:
         yield "in flight: the CDN does not finish"
-    if plain.waiting_until_reset.count:
+    if any(slot.startswith(Why.QUOTA.value) for slot in plain.waits):
         yield "reset: tasks wait for tomorrow's quota"
     if plain.dead_today:
         yield "dead: tasks or events were given up today"
-    if plain.unlogged:
-        yield "log store: outcomes wait in the spool"
+    if plain.kept:
+        yield "log store: records wait in the spool"
+
+
+def _holds(books: Books, now: float) -> Iterator[str]:
+    """Name what is in trouble, with the CDN's words."""
+    for slot, hold in books.holds.items():
+        words = f"{hold.code}: {hold.message}" if hold.message else hold.code
+        wait = wait_of(slot)
+        lasts = now - hold.since >= TROUBLE_ALARM_SECONDS
+        if slot == ACCOUNT:
+            yield f"account: the CDN refuses its calls ({words})"
+        elif slot == SERVICE and lasts:
+            yield f"CDN: calls come to nothing ({words})"
+        elif wait is not None and wait.why is Why.TROUBLE and lasts:
+            yield f"{wait.domain}: calls ({wait.unit}) come to nothing ({words})"
+
+
+def _of_faults(faults: Iterable[str], spooled: Spooled) -> Iterator[str]:
+    for fault in faults:
+        yield f"settings: {fault}"
+    if spooled.events:
+        yield "events: some are kept until the settings are mended"

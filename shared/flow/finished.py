@@ -1,11 +1,11 @@
-"""A CDN event in; the submissions it is about are settled at once instead of at the timer's next look."""
+"""A CDN event in; the calls it is about are settled at once instead of at the timer's next look."""
 
 from __future__ import annotations
 
 from shared.core.change.finished import read_finished
-from shared.flow.bury import bury_event
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit
+from shared.flow.receive import bury_events
 from shared.flow.settle import settle
 
 
@@ -15,8 +15,7 @@ def finished(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
     Raises `StoreError` where the spool fails; the platform then delivers the event again.
     """
     found = read_finished(event)
-    for bad in found.bad:
-        bury_event(kit, run, bad)
+    bury_events(kit, run, found.bad)
     summary: dict[str, object] = {
         "finished": len(found.task_ids),
         "ignored": len(found.ignored),
@@ -24,5 +23,5 @@ def finished(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
     }
     if not found.task_ids:
         return summary
-    summary |= settle(kit, run, lambda submission: not found.task_ids.isdisjoint(submission.task_ids))
-    return summary | (drain(kit, run) if summary.get("prefetch_follows") else {})
+    summary |= settle(kit, run, run.deadline, found.task_ids)
+    return summary | (drain(kit, run) if summary.get("prefetch_follows") and not kit.faults else {})

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from shared.cloud.credentials import Credentials, KeyRing
 from shared.cloud.provider.cdn import PAGES_BY_ID_MAX, Cdn
+from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.core.errors import CdnError, OutcomeUnknown, QuotaSpent, Throttled, Unsent
-from shared.core.plan.limits import TASK_LIST_CALLS_PER_SECOND
 from shared.core.task.rows import Page
 from tests.cloud.mock_cdn import NOW, URL, answering, client
 
@@ -241,7 +241,7 @@ def test_a_look_up_that_shows_a_part_is_completed() -> None:
     found = api.cdn.tasks_by_id(["1"])
     assert (300, True, 300) == (found.total, found.is_complete, len({row.url for row in found.rows}))
     assert ["1", "2", "3"] == [call["PageNumber"] for call in api.calls[1:]]
-    assert [1 / TASK_LIST_CALLS_PER_SECOND] * 3 == api.slept
+    assert [1 / ALIBABA_CDN.list_calls_per_second] * 3 == api.slept
 
 
 def test_a_look_up_that_shows_all_is_one_call() -> None:
@@ -296,7 +296,7 @@ def test_a_listing_goes_through_all_pages() -> None:
         "PageSize": "100",
     }
     assert [{**filters, "PageNumber": page} for page in "123"] == api.calls
-    assert [1 / TASK_LIST_CALLS_PER_SECOND] * 2 == api.slept
+    assert [1 / ALIBABA_CDN.list_calls_per_second] * 2 == api.slept
 
 
 def test_a_listing_is_bounded() -> None:

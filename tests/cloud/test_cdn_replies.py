@@ -19,7 +19,7 @@ from shared.core.errors import (
     Unsent,
 )
 from shared.core.plan.books import Quota
-from shared.core.task.rows import Accepted, CdnTask, Page, State
+from shared.core.task.rows import Accepted, CdnTask, Page, RowState
 from tests.cloud.mock_cdn import NOW, URL, answering, client
 
 # What is read
@@ -68,7 +68,7 @@ ROW = {
     "Process": "100%",
     "CreationTime": "2026-01-02T03:04:05Z",
 }
-TASK = CdnTask("704225667", URL, "file", State.COMPLETE, "Complete", 100.0, NOW)
+TASK = CdnTask("704225667", URL, "file", RowState.COMPLETE, "Complete", 100.0, NOW)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_task_lists_are_read_however_they_come(body: Any, page: Page) -> None:
 @pytest.mark.parametrize(
     ("fields", "state", "percent"),
     [
-        ({"Process": "99.37%", "Status": "Refreshing"}, State.RUNNING, 99.37),
-        ({"Process": "10", "Status": "Pending"}, State.RUNNING, 10.0),
-        ({"Process": 0, "Status": "Failed"}, State.FAILED, 0.0),
-        ({"Process": "?", "Status": "Reconsidering"}, State.RUNNING, 0.0),
+        ({"Process": "99.37%", "Status": "Refreshing"}, RowState.RUNNING, 99.37),
+        ({"Process": "10", "Status": "Pending"}, RowState.RUNNING, 10.0),
+        ({"Process": 0, "Status": "Failed"}, RowState.FAILED, 0.0),
+        ({"Process": "?", "Status": "Reconsidering"}, RowState.RUNNING, 0.0),
     ],
 )
-def test_rows_are_read_however_they_come(fields: dict[str, Any], state: State, percent: float) -> None:
+def test_rows_are_read_however_they_come(fields: dict[str, Any], state: RowState, percent: float) -> None:
     """Percent with or without its sign; a status nobody knows is still running."""
     (row,) = client(answering({"Tasks": [{**ROW, **fields}]})).tasks_by_id(["1"]).rows
     assert (state, percent, fields["Status"]) == (row.state, row.percent, row.status)

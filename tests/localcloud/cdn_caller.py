@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from scripts.localcloud.cdn.auth import acs3_canonical_request, acs3_signature, acs3_string_to_sign
 from scripts.localcloud.cdn.service import API_VERSION, CdnApi, Limits
 from scripts.localcloud.clock import VirtualClock
-from scripts.localcloud.web import Request
+from scripts.localcloud.web import Request, Response
 
 KEYS = {"testAK": "testSecret"}
 # 2026-01-02 03:04:05 UTC, which is 11:04:05 in UTC+8.
@@ -67,10 +67,13 @@ class Account:
         )
         self._nonces = itertools.count()
 
+    def exchange(self, action: str, **params: str) -> Response:
+        """Call an operation and return the answer as it stands."""
+        return self.cdn.handle(signed_request(self.clock.now(), action, params, nonce=f"n{next(self._nonces)}"))
+
     def call(self, action: str, **params: str) -> dict[str, Any]:
         """Call an operation and read its JSON answer, to which the HTTP status is added."""
-        request = signed_request(self.clock.now(), action, params, nonce=f"n{next(self._nonces)}")
-        response = self.cdn.handle(request)
+        response = self.exchange(action, **params)
         document: dict[str, Any] = {**json.loads(response.body), "HttpStatus": response.status}
         return document
 

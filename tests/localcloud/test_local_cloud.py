@@ -288,3 +288,42 @@ def test_staging_puts_functions_at_the_root_and_what_they_share_beside_them(tmp_
     assert sorted(str(path.relative_to(code)) for path in code.rglob("*.py*")) == ["f.py", "shared/core/c.py"]
     with pytest.raises(FileNotFoundError, match="no functions to host"):
         stage_code(tmp_path / "nowhere", tmp_path / "other")
+
+
+def test_keys_may_be_changed_while_it_runs() -> None:
+    """A secret that is replaced in `keys` is what signatures are judged by from then on."""
+    options, clock = Options(), VirtualClock(time.time())
+    cloud = LocalCloud(options, clock)
+    session = oss2.Session(adapter=RequestsAdapter(cloud.handle_for("oss"), clock))
+    auth = oss2.Auth(options.access_key_id, options.access_key_secret)
+    bucket = oss2.Bucket(auth, cloud.options.facts_in_process()["oss"], options.bucket, session=session)
+    bucket.put_object("a", b"")
+    cloud.keys[options.access_key_id] = "another secret"
+    with pytest.raises(oss2.exceptions.SignatureDoesNotMatch):
+        bucket.put_object("a", b"")
+
+
+def test_a_token_expires_for_every_service() -> None:
+    """OSS, CDN and log service refuse a token that is good no longer, each in its own words."""
+    clock = VirtualClock(time.time())
+    cloud = LocalCloud(Options(), clock)
+    cloud.expire_token(cloud.role.security_token)
+    session = oss2.Session(adapter=RequestsAdapter(cloud.handle_for("oss"), clock))
+    auth = oss2.StsAuth(cloud.role.access_key_id, cloud.role.access_key_secret, cloud.role.security_token)
+    bucket = oss2.Bucket(auth, cloud.options.facts_in_process()["oss"], cloud.options.bucket, session=session)
+    with pytest.raises(oss2.exceptions.ServerError) as refused:
+        bucket.put_object("a", b"")
+    assert (refused.value.status, refused.value.code) == (403, "SecurityTokenExpired")
+    assert cloud.role.security_token in cloud.cdn.expired_tokens & cloud.sls.expired_tokens
+
+
+def test_moments_are_the_worlds() -> None:
+    """When things changed and were accepted is told by one clock, though OSS and CDN have others."""
+    clock = VirtualClock(1_800_000_000.0)
+    cloud = LocalCloud(Options(), clock)
+    cloud.oss.clock_ahead_seconds, cloud.cdn.clock_ahead_seconds = 40.0, -40.0
+    cloud.oss.put(cloud.options.bucket, "a", b"")
+    clock.advance(5)
+    cloud.cdn.carry_out("RefreshObjectCaches", {"ObjectPath": "https://static.example.com/a"})
+    expected = {"changed": {"a": [1_800_000_000.0]}, "accepted": {"https://static.example.com/a": [1_800_000_005.0]}}
+    assert cloud.moments() == expected

@@ -15,7 +15,7 @@ import httpx
 import oss2
 import pytest
 
-from scripts.localcloud.__main__ import main, make_parser, read_options
+from scripts.localcloud.__main__ import check_host, main, make_parser, read_options
 from scripts.localcloud.cloud import Options
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +93,19 @@ def test_options_reach_the_services() -> None:
         (["--code", "/nowhere"], "does not exist"),
         (["--interpreter", "/nowhere"], "does not exist"),
         (["--url-quota", "-1"], "whole number"),
+        (["--host", "0.0.0.0"], "keys are public knowledge. Add --expose-to-network"),  # noqa: S104 - it is refused
+        (["--host", "192.0.2.1"], "--expose-to-network"),
+        (["--host", "my-machine"], "--expose-to-network"),
+        (["--answers", "/nowhere"], "cannot be read"),
+        (["--rows-per-reply", "0"], "whole number from 1"),
+        (["--row-type", "folder=path"], "folder is none of file, directory"),
+        (["--row-delay", "file=soon"], "soon is no number"),
+        (["--row-spelling", "upper"], "invalid choice"),
+        (["--clock-ahead", "edge=1"], "edge is none of oss, cdn, sls"),
+        (["--clock-ahead", "oss"], "write NAME=VALUE"),
+        (["--versioning", "nowhere=Enabled"], "nowhere is none of content, refresh-spool"),
+        (["--versioning", "content=On"], "On is none of Enabled, Suspended"),
+        (["--others-per-minute", "a.example.com=some"], "some is no number"),
         ([], "--ready-file"),
     ],
 )
@@ -105,6 +118,20 @@ def test_wrong_options_fail_with_a_sentence(
         main(["serve", *ready, *given])
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--host", "127.0.0.1"],
+        ["--host", "127.1.2.3"],
+        ["--host", "localhost"],
+        ["--host", "0.0.0.0", "--expose-to-network"],  # noqa: S104 - only read, nothing is bound
+    ],
+)
+def test_only_loopback_needs_no_leave(given: list[str]) -> None:
+    """Addresses of this machine alone are taken as they are, any other with the flag that says what it means."""
+    check_host(make_parser().parse_args(["serve", "--ready-file", "x", *given]))
 
 
 def test_a_taken_port_fails_with_a_sentence(

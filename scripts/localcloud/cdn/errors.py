@@ -67,6 +67,14 @@ class RefusedError(Exception):
         self.message = template.format(**names)
         super().__init__(f"{code}: {self.message}")
 
+    @classmethod
+    def stated(cls, code: str, status: int, message: str) -> RefusedError:
+        """Refuse by any code, known or not, with a status and a message that are taken as they are."""
+        refused = cls(code, name="", reason="", expected="", domain="", url="", what="", most="", days="")
+        refused.status, refused.message = status, message
+        refused.args = (f"{code}: {message}",)
+        return refused
+
 
 def missing(name: str) -> RefusedError:
     """Refuse for a common parameter that is not there: its code is `Missing` and the name."""

@@ -4,6 +4,7 @@ Rules:
 1. A day begins at 00:00 UTC+8, a minute and a second where the clock shows them.
 2. A call is counted as a whole or not at all: all limits are looked at before anything is counted.
 3. A URL named twice counts twice.
+4. Limits may change while it counts; what was spent stays spent.
 """
 
 from __future__ import annotations
@@ -102,18 +103,22 @@ class Limits:
 
 
 class Meter:
-    """Counts what an account uses: units a day, URLs a minute and domain, calls a second."""
+    """Counts what an account uses: units a day, URLs a minute and domain, calls a second.
+
+    `limits` may be replaced at any time. A day begins `reset_late_seconds` after it should.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
+        self.reset_late_seconds = 0.0
         self._spent: dict[date, Counter[str]] = {}
         self._minutes: dict[tuple[str, str], tuple[int, int]] = {}
         self._seconds: dict[str, tuple[int, int]] = {}
 
     def day(self, now: float) -> date:
         """Return the quota day that `now` belongs to."""
-        offset = timezone(timedelta(hours=self._limits.day_begins_utc_offset_hours))
-        return datetime.fromtimestamp(now, offset).date()
+        offset = timezone(timedelta(hours=self.limits.day_begins_utc_offset_hours))
+        return datetime.fromtimestamp(now - self.reset_late_seconds, offset).date()
 
     def spent(self, day: date) -> Counter[str]:
         """Return the units spent on a day, by form."""
@@ -121,7 +126,7 @@ class Meter:
 
     def remaining(self, form: str, now: float) -> int:
         """Return the units of a form left today, never below zero."""
-        return max(0, self._limits.units_per_day(form) - self.spent(self.day(now))[form])
+        return max(0, self.limits.units_per_day(form) - self.spent(self.day(now))[form])
 
     def count_call(self, operation: str, most: int, now: float) -> None:
         """Count one call, or raise `Throttling.User` if this second has had enough of them."""
@@ -139,15 +144,22 @@ class Meter:
         self.spent(self.day(now))[form] += total
         self._minutes.update(minutes)
 
+    def room(self, form: str, domain: str, now: float) -> int:
+        """Return how many items of a form a domain may still have, this minute and today."""
+        left, most = self.remaining(form, now), self.limits.items_per_minute(form)
+        if most is None or not domain:
+            return left
+        used = _used(self._minutes.get((_counter(form), domain)), int(now // 60))
+        return min(left, max(0, most - used))
+
     def _minutes_after(
         self, form: str, items_by_domain: Mapping[str, int], minute: int
     ) -> dict[tuple[str, str], tuple[int, int]]:
         """Work out the minute counters as they would stand after a call, or refuse it."""
-        most = self._limits.items_per_minute(form)
+        most = self.limits.items_per_minute(form)
         if most is None:
             return {}
-        # Files and ignore-params tasks are both URLs, and share the counter.
-        kind = FILE if form == IGNORE_PARAMS else form
+        kind = _counter(form)
         after = {}
         for domain, items in items_by_domain.items():
             used = _used(self._minutes.get((kind, domain)), minute) + items
@@ -156,6 +168,11 @@ class Meter:
                 raise RefusedError("QuotaPerMinuteExceeded.Refresh", what=what)
             after[kind, domain] = (minute, used)
         return after
+
+
+def _counter(form: str) -> str:
+    """Name the counter of a minute: files and ignore-params tasks are both URLs, and share theirs."""
+    return FILE if form == IGNORE_PARAMS else form
 
 
 def _used(counted: tuple[int, int] | None, period: int) -> int:

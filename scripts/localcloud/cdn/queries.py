@@ -4,6 +4,7 @@ Rules:
 1. The newest row comes first.
 2. `DomainName` and `Status` need `ObjectType`; `StartTime` and `EndTime` need each other.
 3. Only the look-back can be queried, and a row may be invisible just after it was accepted.
+4. How rows are shown, how many of them and which, is up to `RowHabits`; what is counted is what can be seen.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scripts.localcloud.cdn.auth import TIME_FORMAT
 from scripts.localcloud.cdn.errors import RefusedError
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cdn.paths import DIRECTORY, FILE, PREFETCH, REGEX
+from scripts.localcloud.cdn.rows import RowHabits
 from scripts.localcloud.cdn.tasks import Row, TaskBook, Timeline
 
 PAGE_NUMBER_MAX = 100_000
@@ -36,22 +38,22 @@ class _Window:
     last: float
 
 
-def list_tasks(params: Params, book: TaskBook, limits: Limits, now: float) -> dict[str, Any]:
+def list_tasks(params: Params, book: TaskBook, limits: Limits, habits: RowHabits, now: float) -> dict[str, Any]:
     """Answer DescribeRefreshTasks, but for the RequestId."""
     number = _whole(params, "PageNumber", 1, PAGE_NUMBER_MAX)
-    size = _whole(params, "PageSize", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+    size = min(_whole(params, "PageSize", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX), habits.listed_rows_max or PAGE_SIZE_MAX)
     _check_filters(params)
     window = _window(params, limits, now)
-    total, rows = _page(params, book, window, (number - 1) * size, size)
+    total, rows = _Search(params, book, habits, now).page(window, (number - 1) * size, size)
     return {
         "PageNumber": number,
         "PageSize": size,
         "TotalCount": total,
-        "Tasks": {"CDNTask": [_described(row, now) for row in rows]},
+        "Tasks": {"CDNTask": [habits.described(row, now) for row in rows]},
     }
 
 
-def tasks_by_id(params: Params, book: TaskBook, limits: Limits, now: float) -> dict[str, Any]:
+def tasks_by_id(params: Params, book: TaskBook, limits: Limits, habits: RowHabits, now: float) -> dict[str, Any]:
     """Answer DescribeRefreshTaskById, but for the RequestId."""
     if not params.get("TaskId"):
         raise RefusedError("MissingParameter", name="TaskId")
@@ -59,8 +61,12 @@ def tasks_by_id(params: Params, book: TaskBook, limits: Limits, now: float) -> d
     if len(ids) > limits.task_ids_per_query:
         raise RefusedError("InvalidTaskId.Malformed")
     window = _window({}, limits, now)
-    rows = [row for task_id in dict.fromkeys(ids) for row in _within(book.of_task(task_id), window)]
-    return {"TotalCount": len(rows), "Tasks": [_described(row, now) for row in rows]}
+    found = [row for task_id in dict.fromkeys(ids) for row in _within(book.of_task(task_id), window)]
+    rows = [row for row in found if habits.shows(row, now)]
+    return {
+        "TotalCount": len(rows),
+        "Tasks": [habits.described(row, now) for row in rows[: habits.by_id_rows_max]],
+    }
 
 
 def _check_filters(params: Params) -> None:
@@ -90,43 +96,49 @@ def _window(params: Params, limits: Limits, now: float) -> _Window:
     return _Window(first, min(last + 0.999_999, visible))
 
 
-def _page(params: Params, book: TaskBook, window: _Window, skip: int, size: int) -> tuple[int, list[Row]]:
-    """Count the rows that match, and take one page of them, without looking at all rows if possible."""
-    form, domain, status = (params.get(name, "") for name in ("ObjectType", "DomainName", "Status"))
-    exact = True
-    if params.get("TaskId"):
-        timeline, exact = book.of_task(_checked_id(params["TaskId"])), False
-    elif params.get("ObjectPath"):
-        timeline, exact = book.of_path(params["ObjectPath"]), False
-    else:
-        timeline = book.of_form(form, domain.lower())
-    places = timeline.span(window.first, window.last)[::-1]
-    if exact and not status:
-        return len(places), timeline.rows(places[skip : skip + size])
-    wanted = {"form": form, "domain": domain.lower(), "status": status, "path": params.get("ObjectPath", "")}
-    rows = [row for row in timeline.rows(places) if _matches(row, wanted)]
-    return len(rows), rows[skip : skip + size]
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A query of DescribeRefreshTasks: what its rows must be."""
 
+    params: Params
+    book: TaskBook
+    habits: RowHabits
+    now: float
 
-def _matches(row: Row, wanted: Mapping[str, str]) -> bool:
-    return all(getattr(row, name) == value for name, value in wanted.items() if value)
+    def page(self, window: _Window, skip: int, size: int) -> tuple[int, list[Row]]:
+        """Count the rows that match, and take one page of them, without looking at all rows if possible."""
+        timeline, exact = self._timeline()
+        places = timeline.span(window.first, window.last)[::-1]
+        if exact and self.habits.shows_all:
+            return len(places), timeline.rows(places[skip : skip + size])
+        rows = [row for row in timeline.rows(places) if self._matches(row)]
+        return len(rows), rows[skip : skip + size]
+
+    def _timeline(self) -> tuple[Timeline, bool]:
+        """Return the fewest rows that hold all that match, and whether all of them do."""
+        form, domain, path = (self.params.get(name, "") for name in ("ObjectType", "DomainName", "ObjectPath"))
+        if self.params.get("TaskId"):
+            return self.book.of_task(_checked_id(self.params["TaskId"])), False
+        if path and not self.habits.paths_match_as_shown:
+            return self.book.of_path(path), False
+        return self.book.of_form(form, domain.lower()), not path and not self.params.get("Status")
+
+    def _matches(self, row: Row) -> bool:
+        shown = self.habits.path(row) if self.habits.paths_match_as_shown else row.path
+        said = {
+            "ObjectType": row.form,
+            "DomainName": row.domain,
+            "ObjectPath": shown,
+            "Status": self.habits.status(row, self.now),
+        }
+        wanted = {**self.params, "DomainName": self.params.get("DomainName", "").lower()}
+        return self.habits.shows(row, self.now) and all(
+            value == wanted[name] for name, value in said.items() if wanted.get(name)
+        )
 
 
 def _within(timeline: Timeline, window: _Window) -> list[Row]:
     return timeline.rows(timeline.span(window.first, window.last))
-
-
-def _described(row: Row, now: float) -> dict[str, str]:
-    """Write a row as the vendor does: every value is text."""
-    return {
-        "TaskId": row.task_id,
-        "ObjectPath": row.path,
-        "ObjectType": row.form,
-        "Status": row.status,
-        "Process": f"{row.percent(now)}%",
-        "CreationTime": datetime.fromtimestamp(row.accepted, timezone.utc).strftime(TIME_FORMAT),
-        "Description": row.description,
-    }
 
 
 def _checked_id(text: str) -> str:

@@ -5,6 +5,7 @@ Rules:
 2. The order of checks: signature, operation, calls a second, parameters, queue, day, minute.
 3. A task takes effect on the clock, when the listeners in `on_refreshed` and `on_prefetched` are called;
    those in `on_finished` get the CDN event of a task id once all of its URLs have ended.
+4. A rule in `answers` speaks after the count of calls a second, before or after the call is carried out.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from email.utils import formatdate
+from functools import partial
 from typing import Any
 
+from scripts.localcloud.answers import Answer, RawAnswer, first_answer
 from scripts.localcloud.cdn import events as cdn_events
 from scripts.localcloud.cdn import queries as cdn_queries
 from scripts.localcloud.cdn import reply as cdn_reply
+from scripts.localcloud.cdn.answers import CdnCall, CdnRule, refusal_of
 from scripts.localcloud.cdn.auth import Claim, Gatekeeper, read_claim
 from scripts.localcloud.cdn.errors import RefusedError
 from scripts.localcloud.cdn.limits import Limits, Meter
@@ -35,8 +40,9 @@ from scripts.localcloud.cdn.paths import (
     check_url,
     split_items,
 )
+from scripts.localcloud.cdn.rows import RowHabits
 from scripts.localcloud.cdn.tasks import Row, TaskBook
-from scripts.localcloud.clock import Clock
+from scripts.localcloud.clock import Clock, ShiftedClock
 from scripts.localcloud.web import Request, Response
 
 __all__ = ["API_VERSION", "CallRecord", "CdnApi", "Limits", "Purge", "Row"]
@@ -55,12 +61,17 @@ QUOTA_FIELDS = {
     "PreloadEdge": None,
     "Block": None,
 }
+INTO_A_MINUTE_SECONDS = 0.001
+"""How far into a minute others spend, so that no rounding puts them into the minute before."""
 FAULTS = {"throttle": "Throttling.User", "server_error": "ServiceUnavailable"}
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """What became of one call. `code` is "OK" or the error's; `urls` counts the lines of ObjectPath."""
+    """What became of one call. `code` is "OK", the error's or an answer's name; `urls` counts lines of ObjectPath.
+
+    `time` is by the world's clock. `carried_out` tells whether it was done, whatever the caller was told.
+    """
 
     time: float
     operation: str
@@ -69,6 +80,7 @@ class CallRecord:
     code: str = OK
     form: str = ""
     urls: int = 0
+    carried_out: bool = False
 
 
 class CdnApi:
@@ -77,6 +89,8 @@ class CdnApi:
     `keys` maps access key ids to secrets; `tokens` the temporary ones among them to their security tokens;
     `expired_tokens` names tokens that were good once. All are read at each call, so they may change.
     `fail` may be replaced: it says for a URL whose task ends why that failed, or None.
+    `answers` and `rows` are what the API says other than expected, and how it shows rows; `limits`,
+    `clock_ahead_seconds` and `reset_late_seconds` may be set at any time.
     `calls` and `submissions` are books for tests and proofs; they grow with the work unless `keep_books`
     is false.
     """
@@ -93,7 +107,8 @@ class CdnApi:
         tokens: dict[str, str] | None = None,
         keep_books: bool = True,
     ) -> None:
-        self.limits = limits if limits is not None else Limits()
+        self.answers: list[CdnRule] = []
+        self.rows = RowHabits()
         self.domains = {domain.lower() for domain in domains}
         self.tokens: dict[str, str] = tokens if tokens is not None else {}
         self.expired_tokens: set[str] = set()
@@ -103,31 +118,86 @@ class CdnApi:
         self.on_prefetched: list[Callable[[str], str]] = []
         self.on_finished: list[Callable[[dict[str, Any]], None]] = []
         self.fail: Callable[[str], str | None] = _never_fails
-        self._clock = clock
+        self._limits = limits if limits is not None else Limits()
+        self._world = clock
+        self._clock = ShiftedClock(clock)
         self._account_id = account_id
         self._rng = rng
         self._keep_books = keep_books
-        self._gatekeeper = Gatekeeper(clock, keys, self.tokens, self.expired_tokens)
+        self._gatekeeper = Gatekeeper(self._clock, keys, self.tokens, self.expired_tokens)
         self._meter = Meter(self.limits)
-        self._book = TaskBook(clock, self.limits, rng, self._take_effect, self._ended)
+        self._book = TaskBook(self._clock, self.limits, rng, self._take_effect, self._ended, clock)
         self._operations = _operations(self)
+
+    # -- what may be set ---------------------------------------------------------------------------
+
+    @property
+    def limits(self) -> Limits:
+        """What the account is allowed now; what was spent stays spent when it is replaced."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = self._meter.limits = self._book.limits = limits
+        self._operations = _operations(self)
+
+    @property
+    def clock_ahead_seconds(self) -> float:
+        """How far the CDN's clock is ahead of everybody else's: creation times, minutes, days, time stamps."""
+        return self._clock.ahead_seconds
+
+    @clock_ahead_seconds.setter
+    def clock_ahead_seconds(self, seconds: float) -> None:
+        self._clock.ahead_seconds = seconds
+
+    @property
+    def reset_late_seconds(self) -> float:
+        """How long after midnight the day's quota is reset."""
+        return self._meter.reset_late_seconds
+
+    @reset_late_seconds.setter
+    def reset_late_seconds(self, seconds: float) -> None:
+        self._meter.reset_late_seconds = seconds
+
+    # -- calls -------------------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Response:
         """Answer one request of a client."""
         claim = read_claim(request)
-        record = CallRecord(self._clock.now(), claim.action, claim.access_key, self._unique())
+        record = self._record(claim.action, claim.access_key)
         try:
             self._gatekeeper.admit(claim)
             document = self._run(request, claim, record)
         except RefusedError as refused:
             record.code = refused.code
             response = cdn_reply.refusal(record.request_id, refused, as_xml=claim.wants_xml)
+        except RawAnswer as raw:
+            record.code = raw.answer.name
+            response = raw.answer.response(request)
         else:
             document["RequestId"] = record.request_id
             response = cdn_reply.success(claim.action, document, as_xml=claim.wants_xml)
-        if self._keep_books:
-            self.calls.append(record)
-        return response
+        return replace(response, headers={"Date": formatdate(self._clock.now(), usegmt=True), **response.headers})
+
+    def carry_out(self, operation: str, params: Mapping[str, str], caller: str = "") -> dict[str, Any]:
+        """Do what `handle` does once it knows who calls, without HTTP: for those who bypass the gateway.
+
+        RefusedError where the call is refused, RawAnswer where a rule answers otherwise.
+        """
+        record = self._record(operation, caller)
+        try:
+            document = self._do(operation, params, record)
+        except RefusedError as refused:
+            record.code = refused.code
+            raise
+        except RawAnswer as raw:
+            record.code = raw.answer.name
+            raise
+        return {**document, "RequestId": record.request_id}
+
+    def verdict(self, operation: str, params: Mapping[str, str]) -> Answer | None:
+        """Return the answer that a rule has for a call, or None; a rule that counts its times counts this one."""
+        return first_answer(self.answers, CdnCall(operation, params))
 
     def fault_response(self, kind: str, request: Request) -> Response:
         """Answer as the CDN does in trouble: `kind` is "throttle" or "server_error"."""
@@ -142,9 +212,37 @@ class CdnApi:
         """Return the quota day it is now."""
         return self._meter.day(self._clock.now())
 
-    def spend_elsewhere(self, form: str, units: int) -> None:
-        """Use up quota as the console or another program on the account would."""
-        self._meter.spent(self.today())[form] += units
+    def spend_elsewhere(self, form: str, units: int, domain: str = "") -> int:
+        """Use up quota as the console or another program on the account would; return how much there was.
+
+        With a `domain` it counts among that domain's minute too, and no limit is passed.
+        """
+        now = self._clock.now()
+        if not domain:
+            self._meter.spent(self.today())[form] += units
+            return units
+        spent = min(units, self._meter.room(form, domain, now))
+        self._meter.charge(form, {domain: spent}, now)
+        return spent
+
+    def spend_each_minute(self, form: str, units: int, domain: str = "") -> Callable[[], None]:
+        """Let others spend so at the beginning of each minute of the CDN's, from now on; call what is returned to stop.
+
+        Without a `domain` only the day's quota is used up.
+        """
+        going_on = [True]
+
+        def spend() -> None:
+            if going_on:
+                self.spend_elsewhere(form, units, domain)
+                self._clock.call_at((self._clock.now() // 60 + 1) * 60 + INTO_A_MINUTE_SECONDS, spend)
+
+        spend()
+        return going_on.clear
+
+    def limits_at(self, when: float, limits: Limits) -> None:
+        """Let other limits hold from `when` on, by the world's clock: a quota raised at noon."""
+        self._world.call_at(when, partial(setattr, self, "limits", limits))
 
     def _run(self, request: Request, claim: Claim, record: CallRecord) -> dict[str, Any]:
         if request.method not in {"GET", "POST"}:
@@ -153,9 +251,26 @@ class CdnApi:
             raise RefusedError("InvalidVersion")
         if claim.action not in self._operations or request.path not in {"", "/"}:
             raise RefusedError("InvalidApi.NotFound")
-        calls_per_second, operation = self._operations[claim.action]
-        self._meter.count_call(claim.action, calls_per_second, self._clock.now())
-        return operation(claim.params, record)
+        return self._do(claim.action, claim.params, record)
+
+    def _record(self, operation: str, caller: str) -> CallRecord:
+        record = CallRecord(self._world.now(), operation, caller, self._unique())
+        if self._keep_books:
+            self.calls.append(record)
+        return record
+
+    def _do(self, name: str, params: Mapping[str, str], record: CallRecord) -> dict[str, Any]:
+        """Carry out a call unless a rule says otherwise, and answer as a rule says."""
+        calls_per_second, operation = self._operations[name]
+        self._meter.count_call(name, calls_per_second, self._clock.now())
+        answer = self.verdict(name, params)
+        document: dict[str, Any] = {}
+        if answer is None or answer.carried_out:
+            document = operation(params, record)
+            record.carried_out = True
+        if answer is None:
+            return document
+        raise refusal_of(answer) if answer.code else RawAnswer(answer)
 
     def refresh(self, params: Mapping[str, str], record: CallRecord) -> dict[str, Any]:
         """Carry out RefreshObjectCaches."""
@@ -178,12 +293,12 @@ class CdnApi:
     def list_tasks(self, params: Mapping[str, str], _record: CallRecord) -> dict[str, Any]:
         """Carry out DescribeRefreshTasks."""
         self._book.forget_old()
-        return cdn_queries.list_tasks(params, self._book, self.limits, self._clock.now())
+        return cdn_queries.list_tasks(params, self._book, self.limits, self.rows, self._clock.now())
 
     def tasks_by_id(self, params: Mapping[str, str], _record: CallRecord) -> dict[str, Any]:
         """Carry out DescribeRefreshTaskById."""
         self._book.forget_old()
-        return cdn_queries.tasks_by_id(params, self._book, self.limits, self._clock.now())
+        return cdn_queries.tasks_by_id(params, self._book, self.limits, self.rows, self._clock.now())
 
     def quota(self, _params: Mapping[str, str], _record: CallRecord) -> dict[str, Any]:
         """Carry out DescribeRefreshQuota; every number is text."""

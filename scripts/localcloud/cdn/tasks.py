@@ -6,6 +6,7 @@ Rules:
    by the next. Each directory has an id of its own.
 3. Rows end on the clock, together where their times round to the same moment.
 4. Rows older than the look-back are forgotten, oldest first, so that nothing here grows without end.
+5. Rows stand in the order of their times, so none is dated before its predecessor even if the clock was set back.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ FIRST_TASK_ID = 15_000_000_001
 
 @dataclass(slots=True)
 class Row:
-    """One URL of a task. Times are epoch seconds; `description` says why a task failed."""
+    """One URL of a task. Times are epoch seconds; `description` says why a task failed.
+
+    `accepted` and `finish` are by the CDN's clock; `moment` is when it was accepted by the world's.
+    """
 
     task_id: str
     form: str
@@ -42,6 +46,7 @@ class Row:
     finish: float
     status: str = REFRESHING
     description: str = ""
+    moment: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -75,6 +80,10 @@ class Timeline:
     def oldest(self) -> Row | None:
         """Return the row that was accepted first, or None."""
         return self._rows[self._start] if len(self) else None
+
+    def newest(self) -> Row | None:
+        """Return the row that was accepted last, or None."""
+        return self._rows[-1] if len(self) else None
 
     def drop_oldest(self) -> None:
         """Forget the row that was accepted first."""
@@ -118,7 +127,8 @@ class TaskBook:
     """All tasks of an account.
 
     `take_effect` is called for each row when it ends and says why it failed, or nothing; `ended` is
-    called with a task id's rows once all of them have ended.
+    called with a task id's rows once all of them have ended. `limits` may be replaced; `world` is the clock of
+    everybody else, where the CDN's own is another.
     """
 
     def __init__(
@@ -128,9 +138,11 @@ class TaskBook:
         rng: random.Random,
         take_effect: Callable[[Row], str],
         ended: Callable[[list[Row]], None],
+        world: Clock | None = None,
     ) -> None:
+        self.limits = limits
         self._clock = clock
-        self._limits = limits
+        self._world = world or clock
         self._rng = rng
         self._take_effect = take_effect
         self._ended = ended
@@ -143,10 +155,21 @@ class TaskBook:
 
     def accept(self, form: str, urls: Iterable[tuple[str, str]], *, force: bool) -> list[Row]:
         """Start a task for each (domain, URL) and return the rows."""
-        now = self._clock.now()
         self.forget_old()
+        newest = self.of_form().newest()
+        now = max(self._clock.now(), newest.accepted if newest else 0.0)
+        moment = self._world.now()
         rows = [
-            Row(self._task_id(form, domain, now), form, url, domain, force, now, self._finish_time(form, now))
+            Row(
+                self._task_id(form, domain, now),
+                form,
+                url,
+                domain,
+                force=force,
+                accepted=now,
+                finish=self._finish_time(form, now),
+                moment=moment,
+            )
             for domain, url in urls
         ]
         for row in rows:
@@ -167,7 +190,7 @@ class TaskBook:
 
     def forget_old(self) -> None:
         """Drop the rows that are older than the look-back."""
-        horizon = self._clock.now() - self._limits.lookback_seconds
+        horizon = self._clock.now() - self.limits.lookback_seconds
         while (row := self.of_form().oldest()) is not None and row.accepted < horizon:
             for name in _indexes(row):
                 timeline = self._timelines[name]
@@ -180,15 +203,15 @@ class TaskBook:
             return str(next(self._numbers))
         key = (form == PREFETCH, domain)
         found = self._open_ids.get(key)
-        if found is None or found.second != int(now) or found.urls >= self._limits.urls_per_task_id(form):
+        if found is None or found.second != int(now) or found.urls >= self.limits.urls_per_task_id(form):
             found = self._open_ids[key] = _OpenId(str(next(self._numbers)), int(now))
         found.urls += 1
         return found.task_id
 
     def _finish_time(self, form: str, now: float) -> float:
         """Draw when a task ends, rounded up to the resolution but not beyond the longest duration."""
-        shortest, longest = self._limits.duration_seconds(form)
-        step = self._limits.finish_resolution_seconds
+        shortest, longest = self.limits.duration_seconds(form)
+        step = self.limits.finish_resolution_seconds
         drawn = now + self._rng.uniform(shortest, longest)
         return min(math.ceil(drawn / step) * step, now + longest)
 

@@ -54,13 +54,14 @@ SUBRESOURCES: Final = frozenset(_SUBRESOURCE_NAMES.split())
 class Verifier:
     """Knows the secrets: `keys` by access key id, and the tokens that temporary keys must show.
 
-    `clock` is the one that signatures are dated by.
+    `expired_tokens` were good once. `clock` is the one that signatures are dated by.
     """
 
     clock: Clock
     keys: Mapping[str, str]
     region: str
     tokens: Mapping[str, str] = field(default_factory=dict)
+    expired_tokens: set[str] = field(default_factory=set)
 
     def signer(self, call: Call) -> str | None:
         """Return the access key id that signed the call, or None for an anonymous one."""
@@ -90,6 +91,8 @@ class Verifier:
         if expected is not None and not token:
             # Without its token a temporary key is not known to OSS at all.
             raise OssError("InvalidAccessKeyId", OSSAccessKeyId=access_key_id)
+        if token in self.expired_tokens:
+            raise OssError("SecurityTokenExpired")
         if expected is not None and token != expected:
             raise OssError("InvalidSecurityToken")
 

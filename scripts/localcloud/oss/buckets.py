@@ -10,6 +10,7 @@ from scripts.localcloud.oss.call import Call
 from scripts.localcloud.oss.core import Core
 from scripts.localcloud.oss.errors import OssError
 from scripts.localcloud.oss.events import iso_time
+from scripts.localcloud.oss.history import Version
 from scripts.localcloud.oss.read import acl_reply, owner, xml_reply
 from scripts.localcloud.oss.state import PRIVATE, Bucket, StoredObject
 from scripts.localcloud.web import Response
@@ -117,24 +118,67 @@ def get_stat(core: Core, call: Call) -> Response:
 
 
 def get_versioning(core: Core, call: Call) -> Response:
-    """GET `?versioning`: it was never enabled, which OSS says with an empty element."""
-    core.bucket(call.bucket)
-    return xml_reply("VersioningConfiguration", [])
+    """GET `?versioning`: empty where it was never enabled."""
+    status = core.bucket(call.bucket).versioning
+    return xml_reply("VersioningConfiguration", [xml.element("Status", status)] if status else [])
+
+
+def put_versioning(core: Core, call: Call) -> Response:
+    """PUT `?versioning`."""
+    bucket = core.bucket(call.bucket)
+    match xml.first(call.text(), "Status").strip():
+        case "Enabled":
+            bucket.versioning = "Enabled"
+        case "Suspended":
+            bucket.versioning = "Suspended"
+        case _:
+            raise OssError("MalformedXML")
+    return Response(200)
 
 
 def list_versions(core: Core, call: Call) -> Response:
-    """GET `?versions`: there are none, for versioning does not exist here."""
-    core.bucket(call.bucket)
+    """GET `?versions`: a page of all versions by key, the newest of each key first."""
+    prefix = call.params.get("prefix", "")
+    marker = (call.params.get("key-marker", ""), call.params.get("version-id-marker", ""))
+    limit = call.number("max-keys", KEYS_PER_PAGE, 1, KEYS_PER_PAGE_MAX)
+    later = _versions_after(core.bucket(call.bucket), prefix, *marker)
+    shown, last = later[:limit], later[limit - 1][0] if len(later) > limit else None
+    encode = xml.url_encoded if call.url_encoding else str
     parts = [
+        *([xml.element("EncodingType", "url")] if call.url_encoding else []),
         xml.element("Name", call.bucket),
-        xml.element("Prefix", call.params.get("prefix", "")),
-        xml.element("KeyMarker", ""),
-        xml.element("VersionIdMarker", ""),
-        xml.element("MaxKeys", call.number("max-keys", KEYS_PER_PAGE, 1, KEYS_PER_PAGE_MAX)),
+        xml.element("Prefix", encode(prefix)),
+        xml.element("KeyMarker", encode(marker[0])),
+        xml.element("VersionIdMarker", marker[1]),
+        xml.element("MaxKeys", limit),
         xml.element("Delimiter", ""),
-        xml.element("IsTruncated", text=False),
+        xml.element("IsTruncated", last is not None),
     ]
+    if last is not None:
+        parts += [xml.element("NextKeyMarker", encode(last.key)), xml.element("NextVersionIdMarker", last.version_id)]
+    parts += [_version(version, encode(version.key), owner(core), is_latest=latest) for version, latest in shown]
     return xml_reply("ListVersionsResult", parts)
+
+
+def _versions_after(bucket: Bucket, prefix: str, key: str, version_id: str) -> list[tuple[Version, bool]]:
+    """Return the versions after one of a key, or after all of a key; all of them where no key is given."""
+    listed = list(bucket.history.listed(prefix))
+    for place, (version, _) in enumerate(listed):
+        if version_id and (version.key, version.version_id) == (key, version_id):
+            return listed[place + 1 :]
+    return [each for each in listed if each[0].key > key]
+
+
+def _version(version: Version, key: str, shown_owner: str, *, is_latest: bool) -> str:
+    named = [xml.element("Key", key), xml.element("VersionId", version.version_id)]
+    dated = [xml.element("IsLatest", is_latest), xml.element("LastModified", iso_time(version.modified))]
+    if version.item is None:
+        return xml.group("DeleteMarker", [*named, *dated, shown_owner])
+    item = version.item
+    described = {"ETag": f'"{item.etag}"', "Type": item.kind, "Size": item.size, "StorageClass": "Standard"}
+    return xml.group(
+        "Version", [*named, *dated, *(xml.element(name, value) for name, value in described.items()), shown_owner]
+    )
 
 
 def list_objects(core: Core, call: Call) -> Response:

@@ -28,6 +28,7 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
     "NoSuchBucket": (404, "The specified bucket does not exist."),
     "NoSuchKey": (404, "The specified key does not exist."),
+    "NoSuchVersion": (404, "The specified version does not exist."),
     "NoSuchUpload": (404, "The specified upload does not exist, was aborted or was completed."),
     "NotImplemented": (501, "A header or query you provided implies functionality that is not implemented."),
     "NotModified": (304, "The object has not been modified."),
@@ -35,11 +36,13 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
     "ObjectNotAppendable": (409, "The object is not appendable."),
     "PositionNotEqualToLength": (409, "Position is not equal to file length."),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold."),
+    "QpsLimitExceeded": (503, "Please reduce your request rate."),
     "RequestTimeTooSkewed": (
         403,
         "The difference between the request time and the current time is too large.",
     ),
     "SecondLevelDomainForbidden": (403, "Please use virtual hosted style to access."),
+    "SecurityTokenExpired": (403, "The security token you provided has expired."),
     "SignatureDoesNotMatch": (
         403,
         (
@@ -62,6 +65,15 @@ class OssError(Exception):
         self.headers: Mapping[str, str] = {}
         self.details = details
         super().__init__(f"{code}: {self.message}")
+
+    @classmethod
+    def stated(cls, code: str, status: int, message: str, details: Mapping[str, str]) -> OssError:
+        """Refuse by any code, known or not; an empty status or message is that of the code."""
+        stock_status, stock_message = REFUSALS.get(code, (400, f"{code}."))
+        refused = cls("InternalError", message or stock_message, **details)
+        refused.code, refused.status = code, status or stock_status
+        refused.args = (f"{code}: {refused.message}",)
+        return refused
 
     def with_headers(self, **headers: str) -> OssError:
         """Send headers along; an underscore in a name stands for a hyphen."""

@@ -78,8 +78,8 @@ def post_object(core: Core, verifier: Verifier, call: Call) -> Response:
     forbidden = form.fields.get("x-oss-forbid-overwrite", "").lower() == "true"
     refuse_overwrite(bucket, form.key, forbidden=forbidden)
     item = new_object(form.key, form.data, call.now, kept_headers(form.fields))
-    core.store("PostObject", bucket, item, call.request_id)
-    return _reply(core, call, form, checksums(item))
+    stored = core.store("PostObject", bucket, item, call.request_id)
+    return _reply(core, call, form, checksums(stored))
 
 
 def _reply(core: Core, call: Call, form: Form, headers: dict[str, str]) -> Response:

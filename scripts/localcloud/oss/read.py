@@ -29,8 +29,9 @@ _OVERRIDABLE: Final = (
 
 def get_object(core: Core, call: Call) -> Response:
     """GET or HEAD an object, or the target of a symlink, with conditions and a range."""
-    kind = core.object(call.bucket, call.key).kind
-    found = core.resolved(call.bucket, call.key)
+    version_id = call.params.get("versionId", "")
+    kind = core.object(call.bucket, call.key, version_id).kind
+    found = core.resolved(call.bucket, call.key, version_id)
     check_conditions(found, call.request)
     headers = {**described(found), "x-oss-object-type": kind, **_overrides(call.params)}
     span = parse_range(call.request, found.size)
@@ -63,6 +64,8 @@ def described(found: StoredObject) -> dict[str, str]:
     }
     if found.content_md5:
         headers["Content-MD5"] = found.content_md5
+    if found.version_id:
+        headers["x-oss-version-id"] = found.version_id
     if found.kind == "Appendable":
         headers["x-oss-next-append-position"] = str(found.size)
     return headers
@@ -129,7 +132,7 @@ def _http_time(text: str) -> float | None:
 
 def object_meta(core: Core, call: Call) -> Response:
     """Answer `?objectMeta`: size, eTag and time, and nothing else."""
-    found = core.resolved(call.bucket, call.key)
+    found = core.resolved(call.bucket, call.key, call.params.get("versionId", ""))
     check_conditions(found, call.request)
     headers = {**brief(found), "x-oss-hash-crc64ecma": str(found.crc64)}
     # Only HEAD can state a length without sending a body of that length.

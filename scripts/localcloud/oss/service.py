@@ -4,6 +4,7 @@ Rules:
 1. NoSuchBucket is decided before the access key, and the access key before the object.
 2. A notification is sent only after the change took effect, within the request that made it.
 3. Every reply carries the clock's time and a request id of its own.
+4. A rule in `answers` speaks once it is known who calls, before or after the call is carried out.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any, Final
+from urllib.parse import quote
 
-from scripts.localcloud.clock import Clock
+from scripts.localcloud.answers import Answer, RawAnswer, first_answer
+from scripts.localcloud.clock import Clock, ShiftedClock
 from scripts.localcloud.oss import buckets as oss_buckets
 from scripts.localcloud.oss import read as oss_read
 from scripts.localcloud.oss import uploads as oss_uploads
 from scripts.localcloud.oss import write as oss_write
 from scripts.localcloud.oss import xml
+from scripts.localcloud.oss.answers import OssRule, refusal_of
 from scripts.localcloud.oss.auth import SUBRESOURCES, Verifier
 from scripts.localcloud.oss.call import Call, parse
 from scripts.localcloud.oss.core import Core
 from scripts.localcloud.oss.errors import OssError
 from scripts.localcloud.oss.form import FORM, post_object
-from scripts.localcloud.oss.state import PRIVATE, StoredObject
+from scripts.localcloud.oss.habits import OssHabits
+from scripts.localcloud.oss.state import PRIVATE, Bucket, StoredObject
 from scripts.localcloud.web import Request, Response
 
 Operation = Callable[[Core, Call], Response]
@@ -45,6 +50,7 @@ BUCKET_OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "stat"): oss_buckets.get_stat,
     ("GET", "uploads"): oss_uploads.list_uploads,
     ("GET", "versioning"): oss_buckets.get_versioning,
+    ("PUT", "versioning"): oss_buckets.put_versioning,
     ("GET", "versions"): oss_buckets.list_versions,
     ("POST", "delete"): oss_write.delete_objects,
 }
@@ -84,6 +90,7 @@ class ObjectStore:
     security tokens. `notify` gets the payload of a native trigger for each change of an object.
     `signing_clock` is the clock that signatures are dated by, where it is another: clients in
     process sign by the machine's time though the store may live on a virtual clock.
+    `answers` and `habits` are what it says and does other than expected; `clock_ahead_seconds` may be set at any time.
     """
 
     def __init__(
@@ -98,13 +105,48 @@ class ObjectStore:
         tokens: Mapping[str, str] | None = None,
         signing_clock: Clock | None = None,
     ) -> None:
-        self._clock = clock
-        self._verifier = Verifier(signing_clock or clock, keys, region, tokens or {})
-        self._core = Core(clock, account_id, region, endpoint, notify)
+        self.answers: list[OssRule] = []
+        self.habits = OssHabits()
+        self._clock = ShiftedClock(clock)
+        self._signing_clock = ShiftedClock(signing_clock or clock)
+        self._verifier = Verifier(self._signing_clock, keys, region, tokens or {})
+        self._core = Core(self._clock, account_id, region, endpoint, notify, habits=self.habits)
+
+    @property
+    def clock_ahead_seconds(self) -> float:
+        """How far OSS's clock is ahead of everybody else's: Date, Last-Modified, events, time stamps."""
+        return self._clock.ahead_seconds
+
+    @clock_ahead_seconds.setter
+    def clock_ahead_seconds(self, seconds: float) -> None:
+        self._clock.ahead_seconds = self._signing_clock.ahead_seconds = seconds
+
+    @property
+    def expired_tokens(self) -> set[str]:
+        """Security tokens that were good once."""
+        return self._verifier.expired_tokens
+
+    def now(self) -> float:
+        """Return the time by OSS's clock."""
+        return self._clock.now()
 
     def create_bucket(self, name: str, *, public_read: bool = False) -> None:
         """Create a bucket; one that exists only gets the ACL."""
         oss_buckets.create(self._core, name, "public-read" if public_read else PRIVATE)
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket itself, for those who bypass HTTP; OssError where there is none.
+
+        What is done to it is told to nobody. Its `versioning` may be set.
+        """
+        return self._core.bucket(name)
+
+    def verdict(
+        self, method: str, bucket: str, key: str = "", params: Mapping[str, str] | None = None
+    ) -> Answer | None:
+        """Return the answer that a rule has for a request, or None; a rule that counts its times counts this one."""
+        request = Request(method, f"{bucket}.oss-{self._core.region}.aliyuncs.com", f"/{quote(key)}")
+        return first_answer(self.answers, Call(request, "", self.now(), bucket, key, params or {}))
 
     def read(self, bucket: str, key: str) -> StoredObject | None:
         """Return an object, through a symlink where there is one; None where a read would be refused."""
@@ -121,6 +163,10 @@ class ObjectStore:
         """Delete an object without a signature. It is told of."""
         core = self._core
         core.remove("DeleteObject", core.bucket(bucket), key, core.request_id())
+
+    def delete_many(self, bucket: str, keys: list[str]) -> list[str]:
+        """Delete objects without a signature and return the keys that were deleted; they are told of."""
+        return oss_write.delete_directly(self._core, bucket, keys)
 
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         """Return the keys that start with `prefix`, in OSS's order."""
@@ -145,6 +191,8 @@ class ObjectStore:
             reply = answer(call)
         except OssError as error:
             reply = _refusal(error, request, request_id)
+        except RawAnswer as raw:
+            reply = raw.answer.response(request)
         headers = {
             "Server": "AliyunOSS",
             "Date": formatdate(self._clock.now(), usegmt=True),
@@ -166,7 +214,12 @@ class ObjectStore:
             self._core.bucket(call.bucket)
         if self._verifier.signer(call) is None and not self._open_to_all(call, naming):
             raise OssError("AccessDenied")
-        return operation(self._core, call)
+        answer = first_answer(self.answers, call)
+        if answer is None:
+            return operation(self._core, call)
+        if answer.carried_out:
+            operation(self._core, call)
+        raise refusal_of(answer) if answer.code else RawAnswer(answer)
 
     def _open_to_all(self, call: Call, naming: str) -> bool:
         """Whether an anonymous call is a read of something public."""

@@ -1,91 +1,39 @@
-"""Buckets in memory: objects, listings and multipart uploads, without HTTP, signatures or time."""
+"""Buckets in memory: objects, listings, versions and multipart uploads, without HTTP, signatures or time."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import crcmod
-
-DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
-META_PREFIX: Final = "x-oss-meta-"
-PRIVATE: Final = "private"
-
-# CRC-64 with the ECMA-182 polynomial, reflected ("CRC-64/XZ"): a function of (bytes, CRC so far).
-_crc64: Callable[[bytes, int], int] = crcmod.mkCrcFun(
-    0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True
+from scripts.localcloud.oss.history import History, Version, Versioning
+from scripts.localcloud.oss.stored import (
+    DEFAULT_CONTENT_TYPE,
+    META_PREFIX,
+    StoredObject,
+    crc64,
+    header_bytes,
+    md5_etag,
+    new_object,
 )
 
+__all__ = [
+    "DEFAULT_CONTENT_TYPE",
+    "META_PREFIX",
+    "PRIVATE",
+    "Bucket",
+    "Page",
+    "Part",
+    "StoredObject",
+    "Upload",
+    "crc64",
+    "header_bytes",
+    "md5_etag",
+    "new_object",
+]
 
-def crc64(data: bytes, before: int = 0) -> int:
-    """Return the checksum of `data`, or of what had checksum `before` followed by `data`."""
-    return _crc64(data, before)
-
-
-def header_bytes(value: str) -> bytes:
-    """Return a header as it stood on the wire: servers hand over bytes as if they were Latin-1."""
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode()
-
-
-def md5_etag(data: bytes) -> str:
-    """Return the eTag of a simple upload: its MD5 in upper-case hex."""
-    return hashlib.md5(data).hexdigest().upper()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """One object as it is stored.
-
-    `etag` is upper-case hex without quotes; `modified` is in epoch seconds; `headers` are the
-    standard and `x-oss-meta-*` headers that reading it gives back; `target` is the key a symlink
-    points to; `kind` is Normal, Appendable, Multipart or Symlink.
-    """
-
-    key: str
-    data: bytes
-    etag: str
-    modified: float
-    crc64: int
-    kind: str = "Normal"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    target: str = ""
-    acl: str = "default"
-
-    @property
-    def size(self) -> int:
-        """The number of bytes."""
-        return len(self.data)
-
-    @property
-    def content_type(self) -> str:
-        """The media type it was stored with."""
-        return self.headers.get("Content-Type", DEFAULT_CONTENT_TYPE)
-
-    @property
-    def user_meta(self) -> dict[str, str]:
-        """The `x-oss-meta-*` headers, as text."""
-        return {
-            name: header_bytes(value).decode("utf-8", "replace")
-            for name, value in self.headers.items()
-            if name.startswith(META_PREFIX)
-        }
-
-    @property
-    def content_md5(self) -> str:
-        """Its Content-MD5 header: base64 of the MD5. Empty where the eTag is no MD5."""
-        return base64.b64encode(bytes.fromhex(self.etag)).decode() if self.kind == "Normal" else ""
-
-
-def new_object(key: str, data: bytes, modified: float, headers: Mapping[str, str]) -> StoredObject:
-    """Build a simply uploaded object; its checksums are computed here, once."""
-    return StoredObject(key, data, md5_etag(data), modified, crc64(data), headers=headers)
+PRIVATE: Final = "private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +71,7 @@ class Bucket:
     """A bucket. Keys are kept sorted, so that a listing costs its page and not the bucket.
 
     Python orders strings by code point, which is the order of their UTF-8 bytes: OSS's order.
+    Once `versioning` was set, nothing that was written is lost, and put-if-absent is ignored, as OSS has it.
     """
 
     def __init__(self, name: str, created: float, acl: str = PRIVATE) -> None:
@@ -130,8 +79,22 @@ class Bucket:
         self.created = created
         self.acl = acl
         self.uploads: dict[str, Upload] = {}
+        self.history = History(name)
+        self._versioning: Versioning = ""
         self._objects: dict[str, StoredObject] = {}
         self._order: list[str] = []
+
+    @property
+    def versioning(self) -> Versioning:
+        """Empty where it was never enabled; it can be suspended then, but not taken back."""
+        return self._versioning
+
+    @versioning.setter
+    def versioning(self, status: Versioning) -> None:
+        if not self._versioning and status:
+            for item in list(self.objects()):
+                self._objects[item.key] = self.history.add(item, "Suspended")
+        self._versioning = status or self._versioning
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -140,16 +103,44 @@ class Bucket:
         """Return the object itself; a symlink is not followed."""
         return self._objects.get(key)
 
-    def put(self, item: StoredObject) -> StoredObject | None:
-        """Store an object and return the one that it replaced."""
+    def put(self, item: StoredObject, *, in_place: bool = False) -> StoredObject | None:
+        """Store an object and return the one that it replaced; `in_place` makes no version of its own."""
         old = self._objects.get(item.key)
-        if old is None:
-            insort(self._order, item.key)
-        self._objects[item.key] = item
+        if self._versioning:
+            keep = self.history.amend if in_place else self.history.add
+            item = keep(item, self._versioning)
+        self._show(item)
         return old
 
-    def remove(self, key: str) -> StoredObject | None:
-        """Drop an object and return it."""
+    def put_new(self, item: StoredObject) -> bool:
+        """Store an object where none is and return whether it was stored; with versions it always is."""
+        if not self._versioning and item.key in self._objects:
+            return False
+        self.put(item)
+        return True
+
+    def remove(self, key: str, now: float = 0.0) -> StoredObject | None:
+        """Drop an object and return it; with versions it is only hidden, by a delete marker dated `now`."""
+        if self._versioning:
+            self.history.mark_deleted(key, now, self._versioning)
+        return self._hide(key)
+
+    def remove_version(self, key: str, version_id: str) -> Version | None:
+        """Drop one version for good and return it; what came before it may be current again."""
+        dropped = self.history.drop(key, version_id)
+        current = self.history.current(key)
+        if current is not None and current.item is not None:
+            self._show(current.item)
+        else:
+            self._hide(key)
+        return dropped
+
+    def _show(self, item: StoredObject) -> None:
+        if item.key not in self._objects:
+            insort(self._order, item.key)
+        self._objects[item.key] = item
+
+    def _hide(self, key: str) -> StoredObject | None:
         old = self._objects.pop(key, None)
         if old is not None:
             del self._order[bisect_left(self._order, key)]
@@ -165,7 +156,10 @@ class Bucket:
         return self._order[start : self._end_of(prefix, start)]
 
     def page(self, *, prefix: str, delimiter: str, after: str, limit: int) -> Page:
-        """List at most `limit` objects and common prefixes that sort after `after`."""
+        """List at most `limit` objects and common prefixes that sort after `after`.
+
+        A common prefix that does not is skipped whole, even where some of its keys do: it was listed before.
+        """
         objects: list[StoredObject] = []
         prefixes: list[str] = []
         last = ""
@@ -173,7 +167,7 @@ class Bucket:
         while index < len(self._order) and self._order[index].startswith(prefix):
             key = self._order[index]
             folder = _common_prefix(key, prefix, delimiter)
-            if not folder or folder != after:
+            if not folder or folder > after:
                 if len(objects) + len(prefixes) == limit:
                     return Page(objects, prefixes, last)
                 last = folder or key

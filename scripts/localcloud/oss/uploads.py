@@ -93,10 +93,12 @@ def complete(core: Core, call: Call) -> Response:
     etag = f"{hashlib.md5(digests).hexdigest().upper()}-{len(chosen)}"
     item = StoredObject(call.key, data, etag, call.now, crc64(data), "Multipart", upload.headers)
     del bucket.uploads[upload.upload_id]
-    core.store("CompleteMultipartUpload", bucket, item, call.request_id)
+    stored = core.store("CompleteMultipartUpload", bucket, item, call.request_id)
     location = f"http://{core.endpoint_of(call.request)}/{call.bucket}/{xml.url_encoded(call.key)}"
     parts = [*_named(call), xml.element("Location", location), xml.element("ETag", f'"{etag}"')]
     headers = {"ETag": f'"{etag}"', "x-oss-hash-crc64ecma": str(item.crc64)}
+    if stored.version_id:
+        headers["x-oss-version-id"] = stored.version_id
     return xml_reply("CompleteMultipartUploadResult", parts, headers)
 
 

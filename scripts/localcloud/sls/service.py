@@ -1,6 +1,7 @@
 """The log service: PutLogs and GetLogs requests go in; replies in the vendor's format come out.
 
 What is written can be searched at once; all fields count as indexed. Everything is kept in memory.
+A rule in `answers` speaks before or after a call is carried out.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.localcloud.clock import Clock
+from scripts.localcloud.answers import Answer, RawAnswer, first_answer
+from scripts.localcloud.clock import Clock, ShiftedClock
+from scripts.localcloud.sls.answers import GET_LOGS, GET_LOGSTORE, PUT_LOGS, SlsCall, SlsRule, refusal_of
 from scripts.localcloud.sls.auth import SlsError, check_time, verify
 from scripts.localcloud.sls.query import compile_query
 from scripts.localcloud.sls.wire import LogGroup, decompress, parse_log_group
@@ -59,6 +62,7 @@ class LogStore:
     `keys` maps access key ids to secrets, `tokens` the temporary ones among them to security tokens; both
     are read at each request. `signing_clock` is the clock that signatures are dated by, where it is another:
     clients in process sign by the machine's time though the service may live on a virtual clock.
+    `answers`, `expired_tokens` and `clock_ahead_seconds` (by which signatures are judged) may be set at any time.
     """
 
     def __init__(
@@ -69,17 +73,35 @@ class LogStore:
         tokens: Mapping[str, str] | None = None,
         signing_clock: Clock | None = None,
     ) -> None:
+        self.answers: list[SlsRule] = []
+        self.expired_tokens: set[str] = set()
         self._clock = clock
         self._keys = keys
         self._tokens = tokens if tokens is not None else {}
-        self._signing_clock = signing_clock or clock
+        self._signing_clock = ShiftedClock(signing_clock or clock)
         self._projects: dict[str, dict[str, _LogStore]] = {}
         self._request_ids = itertools.count(1)
+
+    @property
+    def clock_ahead_seconds(self) -> float:
+        """How far the log service's clock is ahead of everybody else's."""
+        return self._signing_clock.ahead_seconds
+
+    @clock_ahead_seconds.setter
+    def clock_ahead_seconds(self, seconds: float) -> None:
+        self._signing_clock.ahead_seconds = seconds
 
     def create(self, project: str, logstore: str) -> None:
         """Create a logstore, and its project with the first; one that exists stays as it is."""
         stores = self._projects.setdefault(project, {})
         stores.setdefault(logstore, _LogStore(int(self._clock.now())))
+
+    def drop(self, project: str, logstore: str = "") -> None:
+        """Delete a logstore with what is in it, or the whole project."""
+        if logstore:
+            del self._projects[project][logstore]
+        else:
+            del self._projects[project]
 
     def logs(self, project: str, logstore: str) -> list[Record]:
         """All logs of a logstore, in the order in which they were written."""
@@ -91,12 +113,29 @@ class LogStore:
         record = {"__time__": str(now), "__topic__": topic, "__source__": "", **contents}
         self._projects[project][logstore].stored.append(_Stored(now, record))
 
+    def put_logs(self, project: str, logstore: str, records: Sequence[Record], topic: str = "") -> None:
+        """Do what PutLogs does once it is known who calls, without HTTP; times are those of the clock.
+
+        SlsError where the call is refused, RawAnswer where a rule answers otherwise.
+        """
+        store = _of(self._stores_of(project), logstore)
+        now = int(self._clock.now())
+        common = {"__time__": str(now), "__topic__": topic, "__source__": ""}
+        stored = [_Stored(now, {**common, **each}) for each in records]
+        self._put(SlsCall(PUT_LOGS, project, logstore, [each.record for each in stored]), store, stored)
+
+    def verdict(self, call: SlsCall) -> Answer | None:
+        """Return the answer that a rule has for a call, or None; a rule that counts its times counts this one."""
+        return first_answer(self.answers, call)
+
     def handle(self, request: Request) -> Response:
         """Answer one request."""
         try:
             return self._numbered(self._answer(request))
         except SlsError as error:
             return self._numbered(_refusal(error))
+        except RawAnswer as raw:
+            return self._numbered(raw.answer.response(request))
 
     def fault_response(self, kind: str, request: Request) -> Response:
         """Answer as the vendor does when it will not: `throttle`, `server_error` or `busy`."""
@@ -107,39 +146,66 @@ class LogStore:
     def _numbered(self, response: Response) -> Response:
         """Give a reply its request id."""
         headers = {**response.headers, "x-log-requestid": f"{next(self._request_ids):024X}"}
-        return Response(response.status, headers, response.body)
+        return replace(response, headers=headers)
 
     def _answer(self, request: Request) -> Response:
         project = self._project(request.host_name)
+        stores = self._stores_of(project)
         self._admit(request)
         _check_digest(request)
         match request.method, [unquote(part) for part in request.path.strip("/").split("/")]:
             case "POST", ["logstores", name, "shards", "lb" | "route"]:
-                return _put_logs(_of(project, name), request)
+                store, stored = _of(stores, name), _posted(request)
+                self._put(SlsCall(PUT_LOGS, project, name, [each.record for each in stored]), store, stored)
+                return Response()
             case "POST", ["logstores", name, "logs"]:
-                return _get_logs_v2(_of(project, name), request)
+                reply = _get_logs_v2(_of(stores, name), request)
             case "GET", ["logstores", name]:
-                return _get_logstore_or_logs(name, _of(project, name), request)
+                reply = _get_logstore_or_logs(name, _of(stores, name), request)
             case "GET", ["logstores"]:
-                return _json({"count": len(project), "total": len(project), "logstores": sorted(project)})
-        raise SlsError(404, "InvalidAPI", f"The local cloud does not know {request.method} {request.path}.")
+                return _json({"count": len(stores), "total": len(stores), "logstores": sorted(stores)})
+            case _:
+                raise SlsError(404, "InvalidAPI", f"The local cloud does not know {request.method} {request.path}.")
+        searched = request.method == "POST" or "type=log" in request.query.split("&")
+        operation = GET_LOGS if searched else GET_LOGSTORE
+        _speak(self.verdict(SlsCall(operation, project, name)))
+        return reply
+
+    def _put(self, call: SlsCall, store: _LogStore, stored: list[_Stored]) -> None:
+        """Write what a call brings unless a rule says otherwise, and answer as a rule says."""
+        answer = self.verdict(call)
+        if answer is None or answer.carried_out:
+            store.stored.extend(stored)
+        _speak(answer)
 
     def _admit(self, request: Request) -> None:
         access_key_id = verify(request, self._keys)
         token = self._tokens.get(access_key_id)
+        if request.header("x-acs-security-token") in self.expired_tokens:
+            raise SlsError(401, "Unauthorized", "The security token you provided has expired.")
         if token is not None and request.header("x-acs-security-token") != token:
             raise SlsError(401, "Unauthorized", "The security token is not that of the access key.")
         check_time(request, self._signing_clock.now())
 
-    def _project(self, host: str) -> dict[str, _LogStore]:
-        """Return the project that the host names; on a bare address the only one there is."""
+    def _project(self, host: str) -> str:
+        """Return the name of the project that the host names; on a bare address of the only one there is."""
         match = HOST_OF_PROJECT.fullmatch(host)
         name = match["project"] if match else host.partition(".")[0]
         if name is None and len(self._projects) == 1:
-            return next(iter(self._projects.values()))
-        if name not in self._projects:
-            raise SlsError(404, "ProjectNotExist", f"The Project does not exist : {name or ''}")
-        return self._projects[name]
+            return next(iter(self._projects))
+        return name or ""
+
+    def _stores_of(self, project: str) -> dict[str, _LogStore]:
+        try:
+            return self._projects[project]
+        except KeyError:
+            raise SlsError(404, "ProjectNotExist", f"The Project does not exist : {project}") from None
+
+
+def _speak(answer: Answer | None) -> None:
+    """Answer as a rule says, if one does."""
+    if answer is not None:
+        raise refusal_of(answer) if answer.code else RawAnswer(answer)
 
 
 def _of(project: Mapping[str, _LogStore], name: str) -> _LogStore:
@@ -155,7 +221,8 @@ def _check_digest(request: Request) -> None:
         raise SlsError(400, "PostBodyInvalid", "Content-MD5 is not the digest of the body.")
 
 
-def _put_logs(store: _LogStore, request: Request) -> Response:
+def _posted(request: Request) -> list[_Stored]:
+    """Read what PutLogs brings, or refuse it."""
     size = request.header("x-log-bodyrawsize")
     if not size.isdigit():
         raise SlsError(400, "InvalidBodyRawSize", "x-log-bodyrawsize is invalid.")
@@ -168,8 +235,7 @@ def _put_logs(store: _LogStore, request: Request) -> Response:
         group = parse_log_group(decompress(request.body, kind, int(size)))
     except ValueError as error:
         raise SlsError(400, "PostBodyInvalid", f"Protobuffer content cannot be parsed: {error}.") from error
-    store.stored.extend(_stored(group))
-    return Response()
+    return _stored(group)
 
 
 def _stored(group: LogGroup) -> list[_Stored]:

@@ -21,12 +21,12 @@ import msgspec
 from shared.cloud.clock import SigningClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.provider import replies
+from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.provider.signature import authorization, body_hash, canonical_query
 from shared.cloud.session import UNTRUSTED, fault_told
 from shared.core.errors import CdnError, OutcomeUnknown, Unsent
 from shared.core.foreign import foreign
 from shared.core.plan.books import Quota
-from shared.core.plan.limits import TASK_IDS_PER_STATUS_CALL_MAX, TASK_LIST_CALLS_PER_SECOND
 from shared.core.task.model import Form
 from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch
 
@@ -184,8 +184,8 @@ class Cdn:
         An id may carry rows of other calls made in the same second, and rows may be missing at first. Where there are
         more rows than came, they are read from the task list, id by id; the answer tells whether it is complete.
         """
-        if len(ids) > TASK_IDS_PER_STATUS_CALL_MAX:
-            raise ValueError(f"{len(ids)} task ids; a call takes {TASK_IDS_PER_STATUS_CALL_MAX}")
+        if len(ids) > ALIBABA_CDN.ids_per_status_call:
+            raise ValueError(f"{len(ids)} task ids; a call takes {ALIBABA_CDN.ids_per_status_call}")
         found = replies.page(
             self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)}), self._keys.secrets()
         )
@@ -220,7 +220,7 @@ class Cdn:
         return Page(tuple(rows), max(total, found.total))
 
     def _listed_id(self, task_id: str, pages_max: int) -> Page:
-        self._sleep(1.0 / TASK_LIST_CALLS_PER_SECOND)
+        self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
         try:
             return self._paged(lambda number: self.tasks(task_id=task_id, page=number), pages_max)
         except CdnError:
@@ -233,7 +233,7 @@ class Cdn:
         for number in range(2, pages_max + 1):
             if total <= len(rows) or not found.rows:
                 break
-            self._sleep(1.0 / TASK_LIST_CALLS_PER_SECOND)
+            self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
             try:
                 found = ask(number)
             except CdnError:

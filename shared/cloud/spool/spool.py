@@ -1,173 +1,232 @@
-"""The system's state as objects in OSS: notes that wait, submissions, dead events, unlogged outcomes, the lease.
+"""The system's state as objects in OSS: tasks that wait, calls, what was given up, records, the leases.
 
-    waiting/     tasks to submit; the key orders by due time, lane and arrival (core/notes.py)
-    submitted/   one object per call: KEY.submitting before it, KEY.accepted after it; KEY begins with the
-                 time at which to ask for its status
-    unlogged/    outcomes that the log store did not take
-    dead/        what was given up, by day, with the reason
-    lease/       who drains and who settles: WORK/NUMBER-held, then WORK/NUMBER-free with the ledger
+    accepted/    calls that the CDN took; the key begins with when to ask for their status (core/task/stored.py)
+    dead/        what was given up, by day: some pieces an object, each with its reason
+    events/      events that cannot be read until the settings are mended, byte for byte
+    kept/        records that the log store did not take
+    lease/       who drains and who settles: WORK/NUMBER-held, then WORK/NUMBER-free with the books
     report/      the latest status
+    submitting/  calls that are about to be made, or whose answer nobody knows
+    waiting/     tasks to submit, by the reason for which they wait (core/task/notes.py)
 
 Rules:
 
 1. Objects are written once, or written again by the holder of the lease only.
 2. What replaces an object is written before the object is deleted.
-3. `submitted/` sorts before `unlogged/` before `waiting/`, so one listing shows all that a drain needs.
+3. `lease/` sorts before `submitting/` before `waiting/`, so one listing shows all that a drain needs; what it does not
+   need lies elsewhere.
+4. What cannot be decoded is set aside in `dead/` with its bytes, a person is told, and nothing else waits for it.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
-import msgspec
-
+from shared.cloud.clock import OssClock
 from shared.cloud.spool.bucket import Bucket, Entry, Listing
-from shared.core.plan.books import Ledger
-from shared.core.report import Spooled, Status
+from shared.cloud.spool.lease import Leases
+from shared.core.plan.books import Books
+from shared.core.plan.lease import Taken
+from shared.core.report import Status
+from shared.core.task import codec
+from shared.core.task.codec import Undecodable
 from shared.core.task.model import Batch, Outcome, Submission, digest, json_bytes
-from shared.core.task.notes import Note, due_of, is_note_key, note_from_key, size_of_note
-from shared.core.task.stored import Bad, Grave, Intent, Lease, Survey, size_of, submission_key, submission_state
-
-STATUS_AFTER_SECONDS = 60
-"""When the CDN is first asked about a submission; a refresh takes five to six minutes."""
+from shared.core.task.notes import Note, NoteKey, note_from_key, note_key
+from shared.core.task.stored import (
+    CallKey,
+    Grave,
+    Piece,
+    Survey,
+    accepted_key,
+    call_key,
+    decode_pieces,
+    grave,
+    grave_key,
+    intent_key,
+)
 
 NOTES_PER_SURVEY_MAX = 2_000
-TASKS_PER_SURVEY_MAX = 5_000
-"""What a round plans, writes and logs at most, so that it ends in time also on a small function."""
 STATUS_KEY = "report/status.json"
-LEASE_NUMBERS_KEPT = 5
-"""Old lease objects stay this long, so that a slow contender cannot take a number a second time."""
+KEPT_BYTES_MAX = 1_000_000
+"""How large an object of kept records is at most, but for a record that alone is larger."""
 
-_bad = msgspec.json.Decoder(Bad)
-_note = msgspec.json.Decoder(Note)
-_submission = msgspec.json.Decoder(Submission)
-_ledger = msgspec.json.Decoder(Ledger)
-_status = msgspec.json.Decoder(Status)
-_outcomes = msgspec.json.Decoder(list[Outcome])
+T = TypeVar("T")
 
 
 class Spool:
-    """The spool below one prefix. Methods raise `StoreError`; `lease_seconds` is how long a lease is valid."""
+    """The spool below one prefix. Methods raise `StoreError`; `lease_seconds` is how long a lease is valid.
 
-    def __init__(self, bucket: Bucket, lease_seconds: float) -> None:
-        self._bucket = bucket
-        self._lease_seconds = lease_seconds
+    `tell` gets a sentence and details where something was set aside.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        lease_seconds: float,
+        time: OssClock,
+        tell: Callable[..., object] = lambda *_told, **_details: None,
+    ) -> None:
+        self._bucket, self._time, self._tell = bucket, time, tell
+        self._leases = Leases(bucket, lease_seconds, time)
         self._own_notes: dict[str, Note] = {}
-        self._own_ledgers: dict[str, tuple[int, Ledger]] = {}
 
     def check(self) -> None:
         """Fail with `StoreError` where the spool cannot be reached with these settings and keys."""
         self._bucket.list("lease/")
 
-    def put(self, note: Note) -> None:
+    # -- tasks that wait ---------------------------------------------------------------------------
+
+    def put(self, notes: Sequence[Note]) -> None:
         """Make tasks durable."""
-        self._bucket.put("waiting/" + note.key, json_bytes(note))
-        self._own_notes = {note.key: note}
+        self._bucket.put_many({"waiting/" + note.key.text: codec.encode_tasks(note.tasks) for note in notes})
+        self._own_notes = {note.key.text: note for note in notes}
 
-    def bury(self, bad: Bad) -> None:
-        """Keep what was given up: an unreadable event or a dead task, under its day."""
-        body = json_bytes(bad)
-        self._bucket.put(f"dead/{bad.day}/{bad.id}.json", body)
-
-    def dead(self, since: str = "") -> list[Grave]:
-        """List what was given up, from a day (YYYY-MM-DD) on, newest first."""
-        entries, _ = self._all("dead/", f"dead/{since}" if since else "")
-        graves = [Grave(entry.key[len("dead/") : -len(".json")], entry.modified) for entry in entries]
-        return sorted(graves, key=lambda grave: (grave.day, grave.modified), reverse=True)
-
-    def exhume(self, graves: Iterable[Grave]) -> dict[str, Bad]:
-        """Read what was given up, by key; what is gone meanwhile is absent. `clean` deletes it."""
-        bodies = self._bucket.get_many(f"dead/{grave.key}.json" for grave in graves)
-        return {key[len("dead/") : -len(".json")]: _bad.decode(body) for key, body in bodies.items()}
-
-    def take_lease(self, work: str, owner: str) -> Lease | None:
-        """Become the one who does some work (`drain`, `settle`); None where somebody is at it, or was quicker."""
-        area = f"lease/{work}/"
-        entries, date = self._all(area)
-        states = [(*parts, entry) for entry in entries if (parts := _lease_parts(entry.key))]
-        newest = max((number for number, _, _ in states), default=0)
-        now = [(state, entry.modified) for number, state, entry in states if number == newest]
-        freed = any(state == "free" for state, _ in now)
-        if not freed and any(date - modified <= self._lease_seconds for _, modified in now):
-            return None
-        number = newest + 1
-        key, body = _lease_key(work, number, "held"), json_bytes({"owner": owner})
-        if not self._bucket.put_new(key, body) and self._bucket.get(key) != body:
-            return None  # if it is ours, the client wrote it twice, since the first reply was lost
-        old = tuple(entry.key for each, _, entry in states if each <= newest - LEASE_NUMBERS_KEPT)
-        left = max((each for each, state, _ in states if state == "free"), default=0)
-        ledger = self._ledger_of(work, left) if left else Ledger()
-        return Lease(work=work, number=number, ledger=ledger, old=old)
-
-    def release(self, lease: Lease, ledger: Ledger) -> None:
-        """Give the lease back, with the ledger for the next holder."""
-        self._bucket.put(_lease_key(lease.work, lease.number, "free"), json_bytes(ledger))
-        self._own_ledgers[lease.work] = (lease.number, ledger)
-
-    def survey(self, now: float) -> Survey:
-        """List what a drain has to look at; of the notes only those that are due at `now`, most urgent first."""
-        found = Survey()
-        after = "submitted/"
-        while True:
-            listing = self._bucket.list("", after)
-            found = _sorted(found, listing, now)
-            if len(found.due) >= NOTES_PER_SURVEY_MAX or found.later or not listing.more:
-                return _cut(msgspec.structs.replace(found, later=found.later or listing.more))
-            after = listing.entries[-1].key
-
-    def read(self, keys: Sequence[str]) -> list[Note]:
+    def read(self, keys: Sequence[NoteKey]) -> list[Note]:
         """Read notes, from their keys where they stand there; those settled meanwhile by another are absent."""
-        known = {key: self._own_notes.get(key) or note_from_key(key) for key in keys}
-        unread = [key for key, found in known.items() if found is None]
-        bodies = self._bucket.get_many("waiting/" + key for key in unread) if unread else {}
-        return [found for found in known.values() if found] + [_note.decode(body) for body in bodies.values()]
+        known = {key.text: self._own_notes.get(key.text) or note_from_key(key) for key in keys}
+        unread = {"waiting/" + key.text: key for key in keys if known[key.text] is None}
+        bodies = self._bucket.get_many(unread) if unread else {}
+        read = [Note(unread[name], tasks) for name, tasks in self._decoded(bodies, codec.decode_tasks).items()]
+        return [found for found in known.values() if found] + read
 
-    def waiting(self) -> Iterator[list[str]]:
-        """List the keys of all notes, due or not, a thousand at a time."""
-        for listing in self._pages("waiting/"):
-            keys = (entry.key.removeprefix("waiting/") for entry in listing.entries)
-            yield [key for key in keys if is_note_key(key)]
+    def slots(self) -> list[str]:
+        """Name the reasons for which anything waits."""
+        listing = self._bucket.list("waiting/", delimiter="/")
+        return [prefix.removeprefix("waiting/").rstrip("/") for prefix in listing.prefixes]
 
-    def intend(self, batch: Batch) -> str:
-        """Write down that a call is about to be made; returns the key for `accept` and `clean`."""
-        key = submission_key(batch, batch.created + STATUS_AFTER_SECONDS)
-        self._bucket.put(f"submitted/{key}.submitting", json_bytes(Submission(batch)))
+    def notes_in(self, slot: str) -> Iterator[list[NoteKey]]:
+        """List the notes that wait for one reason, the most urgent and oldest first, a thousand at a time."""
+        for listing in self._pages(f"waiting/{slot}/"):
+            yield _notes(listing.entries)
+
+    # -- the drain's look --------------------------------------------------------------------------
+
+    def take(self, work: str, owner: str) -> Taken | None:
+        """Become the one who does some work (`drain`, `settle`); None where somebody is at it, or was quicker.
+
+        The look that finds the lease free is also the first survey.
+        """
+        return self._leases.take(work, owner, self._survey_from if work == "drain" else None)
+
+    def release(self, taken: Taken, books: Books) -> None:
+        """Give the lease back, with the books for the next holder."""
+        self._leases.release(taken, books)
+
+    def books(self, work: str) -> Books:
+        """Read the books that the last holder of a lease left, without taking the lease."""
+        return self._leases.books(work)
+
+    def survey(self) -> Survey:
+        """List what a drain has to look at: calls of unknown outcome, and the first notes."""
+        return self._survey_from(self._bucket.list("", "submitting/"))
+
+    def _survey_from(self, listing: Listing) -> Survey:
+        entries = list(listing.entries)
+        while listing.more and len(entries) < NOTES_PER_SURVEY_MAX:
+            listing = self._bucket.list("", listing.entries[-1].key)
+            entries += listing.entries
+        calls = (
+            call_key(entry.key.removeprefix("submitting/"), entry.modified)
+            for entry in entries
+            if entry.key.startswith("submitting/")
+        )
+        notes = _notes(entry for entry in entries if entry.key.startswith("waiting/"))
+        return Survey(tuple(call for call in calls if call), tuple(notes), listing.more, listing.date)
+
+    # -- calls -------------------------------------------------------------------------------------
+
+    def intend(self, batch: Batch) -> CallKey:
+        """Write down that a call is about to be made."""
+        text = intent_key(batch)
+        self._bucket.put(f"submitting/{text}", codec.encode_intent(batch))
+        key = call_key(text)
+        if key is None:
+            raise ValueError(f"{text} is no key of a call")
         return key
 
-    def accept(self, key: str, submission: Submission) -> None:
-        """Write down that a call was accepted, or what of it is still running. An intent goes with `clean`."""
-        self._bucket.put(f"submitted/{key}.accepted", json_bytes(submission))
+    def accept(self, submissions: Iterable[tuple[Submission, float]]) -> set[str]:
+        """Write down calls that were accepted, each with when to ask for its status; returns their keys."""
+        bodies = {
+            "accepted/" + accepted_key(submission, check): codec.encode_submission(submission)
+            for submission, check in submissions
+        }
+        self._bucket.put_many(bodies)
+        return {name.removeprefix("accepted/") for name in bodies}
 
-    def submissions(self, names: Iterable[str]) -> dict[str, Submission]:
-        """Read submissions by the names that a survey lists; those that are gone are absent."""
-        bodies = self._bucket.get_many("submitted/" + name for name in names)
-        return {name.removeprefix("submitted/"): _submission.decode(body) for name, body in bodies.items()}
+    def intents(self, keys: Iterable[CallKey]) -> dict[str, Batch]:
+        """Read calls of unknown outcome, by key; those that are gone are absent."""
+        return self._read("submitting/", keys, codec.decode_intent)
 
-    def ledger(self, work: str) -> Ledger:
-        """Read the ledger that the last holder of a lease left, without taking the lease."""
-        found = [_lease_parts(entry.key) for entry in self._all(f"lease/{work}/")[0]]
-        freed = [parts[0] for parts in found if parts and parts[1] == "free"]
-        return self._ledger_of(work, max(freed)) if freed else Ledger()
+    def has_intents(self) -> tuple[CallKey, ...]:
+        """List calls of unknown outcome."""
+        entries = self._bucket.list("submitting/").entries
+        calls = (call_key(entry.key.removeprefix("submitting/"), entry.modified) for entry in entries)
+        return tuple(call for call in calls if call)
 
-    def spooled(self) -> Spooled:
-        """Look at everything that lies in the spool."""
-        waiting = [key for page in self.waiting() for key in page]
-        names = [entry.key.removeprefix("submitted/") for entry in self._all("submitted/")[0]]
-        submissions = [key for key, state in map(submission_state, names) if state == "accepted"]
-        return Spooled(
-            notes=tuple((due_of(key), *size_of_note(key)) for key in waiting),
-            submissions=tuple(size_of(key) for key in submissions),
-            unlogged=len(self._all("unlogged/")[0]),
-            dead=tuple(self.dead()),
-        )
+    def accepted(self) -> Iterator[list[CallKey]]:
+        """List accepted calls, the one whose look is most overdue first, a thousand at a time."""
+        for listing in self._pages("accepted/"):
+            calls = (call_key(entry.key.removeprefix("accepted/"), entry.modified) for entry in listing.entries)
+            yield [call for call in calls if call]
+
+    def submissions(self, keys: Iterable[CallKey]) -> dict[str, Submission]:
+        """Read accepted calls, by key; those that are gone are absent."""
+        return self._read("accepted/", keys, codec.decode_submission)
+
+    # -- what was given up -------------------------------------------------------------------------
+
+    def bury(self, pieces: Sequence[Piece]) -> None:
+        """Keep what was given up, all pieces in one object."""
+        if pieces:
+            body = json_bytes({"format": codec.FORMAT, "pieces": pieces})
+            self._bucket.put(f"dead/{grave_key(pieces)}.json", body)
+
+    def dead(self, since: str = "", *, pages_max: int = 1_000) -> tuple[list[Grave], bool]:
+        """List what was given up, from a day (YYYY-MM-DD) on, oldest first, and whether there is more."""
+        found: list[Grave] = []
+        for number, listing in enumerate(self._pages("dead/", f"dead/{since}" if since else "")):
+            graves = (
+                grave(entry.key[len("dead/") :].removesuffix(".json"), entry.modified) for entry in listing.entries
+            )
+            found += [each for each in graves if each]
+            if number + 1 == pages_max:
+                return found, listing.more
+        return found, False
+
+    def exhume(self, graves: Iterable[Grave]) -> dict[str, tuple[Piece, ...]]:
+        """Read what was given up, by key; what is gone meanwhile, or cannot be read, is absent."""
+        bodies = self._bucket.get_many(f"dead/{each.key}.json" for each in graves)
+        found = {}
+        for name, body in bodies.items():
+            try:
+                found[name[len("dead/") : -len(".json")]] = decode_pieces(body)
+            except Undecodable as fault:  # noqa: PERF203 - each for itself
+                self._tell("something in dead/ cannot be read; it stays there", key=name, reason=str(fault))
+        return found
+
+    # -- events, records, the status ---------------------------------------------------------------
+
+    def keep_event(self, payload: bytes, request_id: str) -> None:
+        """Keep an event byte for byte, until it can be read."""
+        self._bucket.put(f"events/{digest(base64.b64encode(payload).decode())}-{request_id[:40]}", payload)
+
+    def kept_events(self, most: int) -> dict[str, bytes]:
+        """Read some of the events that were kept, by key."""
+        names = [entry.key for entry in self._bucket.list("events/").entries[:most]]
+        return {name.removeprefix("events/"): body for name, body in self._bucket.get_many(names).items()}
+
+    def areas(self) -> set[str]:
+        """Name the areas that hold anything, such as `accepted`."""
+        return {prefix.rstrip("/") for prefix in self._bucket.list("", delimiter="/").prefixes}
 
     def last_status(self) -> Status | None:
         """Read the status that was written last; None where there is none, or one of another version."""
         body = self._bucket.get(STATUS_KEY)
         try:
-            return _status.decode(body) if body else None
-        except msgspec.DecodeError:
+            return codec.decoded(body, Status) if body else None
+        except Undecodable:
             return None
 
     def write_status(self, status: Status) -> None:
@@ -175,48 +234,103 @@ class Spool:
         self._bucket.put(STATUS_KEY, json_bytes(status))
 
     def keep(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep outcomes that the log store did not take."""
-        name = f"{int(outcomes[0].time * 1000):013d}-{digest(*(each.task_id + each.event_id for each in outcomes))}"
-        self._bucket.put(f"unlogged/{name}", json_bytes(outcomes))
+        """Keep records that the log store did not take, in parts bounded in bytes."""
+        parts: dict[str, bytes] = {}
+        for number, part in enumerate(_parts(outcomes)):
+            body = codec.encode_outcomes(tuple(part))
+            name = f"{int(outcomes[0].time * 1000):013d}-{number:04d}-{digest(base64.b64encode(body).decode())}"
+            parts[f"kept/{name}"] = body
+        self._bucket.put_many(parts)
 
-    def kept(self, keys: Sequence[str]) -> list[Outcome]:
-        """Read outcomes that were kept, in their order."""
-        bodies = self._bucket.get_many("unlogged/" + key for key in keys)
-        return [each for key in sorted(bodies) for each in _outcomes.decode(bodies[key])]
+    def kept(self, after: str = "", most: int = 1_000) -> tuple[list[tuple[str, int]], bool]:
+        """List records that wait for the log store: their keys and bytes, oldest first, and whether there are more."""
+        listing = self._bucket.list("kept/", f"kept/{after}" if after else "", most=most)
+        return [(entry.key.removeprefix("kept/"), entry.size) for entry in listing.entries], listing.more
+
+    def read_kept(self, keys: Sequence[str]) -> dict[str, tuple[Outcome, ...]]:
+        """Read records that were kept, by key."""
+        bodies = self._bucket.get_many("kept/" + key for key in keys)
+        found = self._decoded(bodies, codec.decode_outcomes)
+        return {name.removeprefix("kept/"): outcomes for name, outcomes in sorted(found.items())}
+
+    # -- deletion ----------------------------------------------------------------------------------
 
     def clean(
         self,
         *,
-        notes: Iterable[str] = (),
         intents: Iterable[str] = (),
+        notes: Iterable[str] = (),
         accepted: Iterable[str] = (),
-        outcomes: Iterable[str] = (),
-        leases: Iterable[str] = (),
+        kept: Iterable[str] = (),
         dead: Iterable[str] = (),
+        events: Iterable[str] = (),
+        leases: Iterable[str] = (),
     ) -> None:
-        """Delete what has been replaced or settled, in one call where it fits."""
+        """Delete what has been replaced or settled, in one call where it fits; a call's intent before all else."""
         keys = [
             *("waiting/" + key for key in notes),
-            *(f"submitted/{key}.submitting" for key in intents),
-            *(f"submitted/{key}.accepted" for key in accepted),
-            *("unlogged/" + key for key in outcomes),
+            *("submitting/" + key for key in intents),
+            *("accepted/" + key for key in accepted),
+            *("kept/" + key for key in kept),
             *(f"dead/{key}.json" for key in dead),
+            *("events/" + key for key in events),
             *leases,
         ]
         if keys:
             self._bucket.delete(keys)
 
-    def _ledger_of(self, work: str, number: int) -> Ledger:
-        """Read the ledger that the last holder left; this instance remembers its own."""
-        own_number, ledger = self._own_ledgers.get(work, (-1, Ledger()))
-        if own_number == number:
-            return ledger
-        body = self._bucket.get(_lease_key(work, number, "free"))
-        return _ledger.decode(body) if body else Ledger()
+    def adopt_old(self, most: int = 500) -> int:
+        """Bring what the first version kept in `submitted/` and `unlogged/` to where it lies now; returns how many."""
+        moved: list[str] = []
+        for entry in self._bucket.list("submitted/").entries[:most]:
+            name, _, state = entry.key.removeprefix("submitted/").rpartition(".")
+            body = self._bucket.get(entry.key)
+            if body is None or call_key(name) is None:
+                continue
+            self._adopt(name, state, body, entry.key)
+            moved.append(entry.key)
+        for entry in self._bucket.list("unlogged/").entries[:most]:
+            body = self._bucket.get(entry.key)
+            if body is not None:
+                self._bucket.put("kept/" + entry.key.removeprefix("unlogged/"), body)
+                moved.append(entry.key)
+        if moved:
+            self._bucket.delete(moved)
+        return len(moved)
 
-    def _all(self, prefix: str, after: str = "") -> tuple[list[Entry], float]:
-        pages = list(self._pages(prefix, after))
-        return [entry for page in pages for entry in page.entries], pages[-1].date
+    def _adopt(self, name: str, state: str, body: bytes, key: str) -> None:
+        try:
+            if state == "submitting":
+                self._bucket.put(f"submitting/{name}", codec.encode_intent(codec.decode_intent(body)))
+            else:
+                self.accept([(codec.decode_submission(body), int(name.partition("-")[0]) / 1000)])
+        except Undecodable as fault:
+            self._set_aside(key, body, fault)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def _read(self, area: str, keys: Iterable[CallKey], decode: Callable[[bytes], T]) -> dict[str, T]:
+        bodies = self._bucket.get_many(area + key.text for key in keys)
+        return {name.removeprefix(area): value for name, value in self._decoded(bodies, decode).items()}
+
+    def _decoded(self, bodies: Mapping[str, bytes], decode: Callable[[bytes], T]) -> dict[str, T]:
+        """Decode some objects; those that cannot be are set aside."""
+        found = {}
+        for name, body in bodies.items():
+            try:
+                found[name] = decode(body)
+            except Undecodable as fault:  # noqa: PERF203 - each for itself
+                self._set_aside(name, body, fault)
+                self._bucket.delete([name])
+        return found
+
+    def _set_aside(self, name: str, body: bytes, fault: Undecodable) -> None:
+        """Keep bytes that cannot be decoded in `dead/`, and tell a person."""
+        reason = f"cannot be decoded: {fault}"
+        event = base64.b64encode(body).decode()
+        piece = Piece(id=digest(name, event), at=self._time.now(), reason=reason, event=event, where=name)
+        self.bury([piece])
+        self._tell("alarm", alarm="a stored object cannot be read; it was set aside in dead/", key=name, reason=reason)
 
     def _pages(self, prefix: str, after: str = "") -> Iterator[Listing]:
         """List what lies below a prefix, page by page; there is always one."""
@@ -227,42 +341,21 @@ class Spool:
             yield listing
 
 
-def _lease_key(work: str, number: int, state: str) -> str:
-    return f"lease/{work}/{number:012d}-{state}"
+def _notes(entries: Iterable[Entry]) -> list[NoteKey]:
+    keys = (note_key(entry.key.removeprefix("waiting/")) for entry in entries)
+    return [key for key in keys if key]
 
 
-def _lease_parts(key: str) -> tuple[int, str] | None:
-    """The number and state in a lease's key; None for an object that is no lease."""
-    number, _, state = key.rpartition("/")[2].partition("-")
-    return (int(number), state) if number.isdecimal() and state in {"held", "free"} else None
-
-
-def _cut(found: Survey) -> Survey:
-    """Leave out the least urgent notes where they hold more tasks than a round can take."""
-    tasks = itertools.accumulate(size_of_note(key)[1] for key in found.due)
-    fits = max(1, sum(count <= TASKS_PER_SURVEY_MAX for count in tasks))
-    if fits >= len(found.due):
-        return found
-    return msgspec.structs.replace(found, due=found.due[:fits], later=True)
-
-
-def _sorted(found: Survey, listing: Listing, now: float) -> Survey:
-    """Add a page of a listing to a survey."""
-    intents, accepted, unlogged = list(found.intents), list(found.accepted), list(found.unlogged)
-    due, later = list(found.due), found.later
-    for entry in listing.entries:
-        area, _, name = entry.key.partition("/")
-        if area == "submitted":
-            key, state = submission_state(name)
-            if state == "submitting":
-                intents.append(Intent(key, entry.modified))
-            elif state == "accepted":
-                accepted.append(key)
-        elif area == "unlogged" and name.partition("-")[0].isdecimal():
-            unlogged.append(name)
-        elif area == "waiting" and is_note_key(name):
-            if due_of(name) <= now:
-                due.append(name)
-            else:
-                later = True
-    return Survey(tuple(intents), tuple(accepted), tuple(unlogged), tuple(due), later, listing.date)
+def _parts(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    """Cut records into parts of bounded bytes."""
+    part: list[Outcome] = []
+    size = 0
+    for each in outcomes:
+        own = len(json_bytes(each))
+        if part and size + own > KEPT_BYTES_MAX:
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += own
+    if part:
+        yield part

@@ -1,32 +1,31 @@
-"""What the account may still spend, today and this minute, and the ledger that carries it from drain to drain."""
+"""What is known of the account, carried from drain to drain: quotas, the minute's use, what is held back until when."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
-from shared.core.plan.limits import RESET_UTC_OFFSET_SECONDS, Limits
-from shared.core.task.model import Batch, Form, Kind, Lane, domain_of
+from shared.core.plan.limits import Limits
+from shared.core.task.model import Batch, Lane
+from shared.core.task.notes import NoteKey
+from shared.core.task.provider import Provider
+from shared.core.task.waits import Wait, Why, quota_of, trouble_of, wait_of
 
 DAY_SECONDS = 86_400
 MINUTE_SECONDS = 60
-RESET_MARGIN_SECONDS = 30
-"""Tasks that wait for the reset start this much later, so that no clock's skew sends them too early."""
-MINUTE_MARGIN_SECONDS = 1
-
-QUOTA_READING_SECONDS_MAX = 600
+MINUTE_MARGIN_SECONDS = 1.0
+QUOTA_READING_SECONDS_MAX = 600.0
 """How long a reading of the quota is trusted: others (console, scripts) spend from it too."""
-
-_UNIT_BY_FORM = {
-    Form.FILE: "url",
-    Form.DIRECTORY: "directory",
-    Form.REGEX: "regex",
-    Form.IGNORE_PARAMS: "ignore-params",
-}
-
-
-def unit_of(kind: Kind, form: Form) -> str:
-    """Name the quota that a task spends from."""
-    return "prefetch" if kind is Kind.PREFETCH else _UNIT_BY_FORM[form]
+HELD_READING_SECONDS_MAX = 50.0
+"""The same while something waits for the day's quota: it goes as soon as a reading leaves it."""
+PROBE_ENDS_SECONDS = 885.0
+"""How long the next probe of a failing origin waits for the last one's end."""
+ORIGIN_FORGOTTEN_SECONDS = 6 * 3_600.0
+DOMAINS_REMEMBERED_MAX = 200
+HOLDS_MAX = 500
+SERVICE, ACCOUNT, FLOW = "service", "account", "flow"
+"""Holds of everything: the CDN is in trouble, or refuses the account, or its flow control asks for a pause."""
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -36,84 +35,187 @@ class Quota(msgspec.Struct, frozen=True):
     remaining: dict[str, int]
 
 
-class Ledger(msgspec.Struct, frozen=True):
-    """What is known of the quotas: the last reading less what was spent since, and the current minute's use.
+class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something is held back: until when (epoch seconds), since when, how often it was tried in vain, and why."""
 
-    `read_at` is in epoch seconds; `minute` counts minutes since the epoch; `in_minute` has units by
-    `domain` and quota name. An unknown remainder is absent: the API itself then says when it is spent.
+    due: float
+    since: float
+    tries: int = 0
+    code: str = ""
+    message: str = ""
+    told: bool = False
+    """Whether a person was told at once."""
+    until_done: bool = False
+    """Whether only a completed task lifts it, since the CDN accepts what then fails."""
+
+
+class Books(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last reading of the quotas less what was spent since, the current minute's use, what is held, what went well.
+
+    `read_at` is in epoch seconds; `minute` counts minutes since the epoch; `in_minute` has units by quota name and
+    domain, `spent` those of `day` by site and quota name. An unknown remainder is absent: the API then says when it is
+    spent. `holds` go by the slot of what waits for them, or are one of those above. `good` has of each domain when a
+    call for it was last accepted (epoch seconds).
     """
 
     read_at: float = 0.0
     total: dict[str, int] = {}
     remaining: dict[str, int] = {}
     minute: int = 0
-    in_minute: dict[str, int] = {}
+    in_minute: dict[str, dict[str, int]] = {}
     day: int = 0
-    spent: dict[str, int] = {}
-    """Units that we have spent on `day` (of `day_of`), by site and quota name."""
+    spent: dict[str, dict[str, int]] = {}
+    holds: dict[str, Hold] = {}
+    good: dict[str, float] = {}
+    kept: bool = False
+    """Whether records wait for the log store, so that newer ones have to wait behind them."""
 
-    def at(self, now: float) -> Ledger:
+    def at(self, now: float, provider: Provider) -> Books:
         """Forget what a new day or a new minute has made obsolete."""
-        ledger = self
-        if ledger.remaining and day_of(ledger.read_at) != day_of(now):
-            ledger = msgspec.structs.replace(ledger, read_at=0.0, remaining={})
-        if ledger.day != day_of(now):
-            ledger = msgspec.structs.replace(ledger, day=day_of(now), spent={})
-        if ledger.minute != minute_of(now):
-            ledger = msgspec.structs.replace(ledger, minute=minute_of(now), in_minute={})
-        return ledger
+        books, day = self, day_of(now, provider)
+        if books.remaining and day_of(books.read_at, provider) != day:
+            books = msgspec.structs.replace(books, read_at=0.0, remaining={})
+        if books.day != day:
+            quotas = [slot for slot in books.holds if slot.startswith(Why.QUOTA.value)]
+            books = msgspec.structs.replace(books.lift(*quotas), day=day, spent={})
+        if books.minute != minute_of(now):
+            books = msgspec.structs.replace(books, minute=minute_of(now), in_minute={})
+        return books
 
     def needs_reading(self, now: float) -> bool:
         """Whether the quota should be asked for before anything is planned."""
-        return now - self.at(now).read_at > QUOTA_READING_SECONDS_MAX
+        is_held = any(slot.startswith(Why.QUOTA.value) for slot in self.holds)
+        return now - self.read_at > (HELD_READING_SECONDS_MAX if is_held else QUOTA_READING_SECONDS_MAX)
 
-    def with_reading(self, quota: Quota, now: float) -> Ledger:
-        """Take over a reading of the quota."""
-        return msgspec.structs.replace(self, read_at=now, total=quota.total, remaining=quota.remaining)
+    def with_reading(self, quota: Quota, now: float, limits: Limits) -> Books:
+        """Take over a reading of the quota, and lift what waited for units that are there now."""
+        books = msgspec.structs.replace(self, read_at=now, total=quota.total, remaining=quota.remaining)
+        left = [unit for unit in quota.remaining if spendable(books, unit, Lane.OVERWRITTEN, limits) > 0]
+        return books.lift(*(quota_of(unit).slot for unit in left))
 
-    def after(self, batch: Batch, now: float) -> Ledger:
-        """Book a batch that was accepted, or may have been."""
-        ledger = self.at(now)
-        unit = unit_of(batch.kind, batch.form)
-        in_minute = dict(ledger.in_minute)
-        spent = dict(ledger.spent)
-        for url, site in {task.url: task.site for task in batch.tasks}.items():
-            _add(in_minute, minute_key(url, unit))
-            _add(spent, f"{site} {unit}")
-        remaining = dict(ledger.remaining)
+    def after(self, batch: Batch, now: float, provider: Provider) -> Books:
+        """Book a call that was accepted, or may have been."""
+        books, unit = self.at(now, provider), provider.unit(batch.target)
+        in_minute, spent = dict(books.in_minute.get(unit, {})), {site: dict(own) for site, own in books.spent.items()}
+        for task in {task.url: task for task in batch.tasks}.values():
+            in_minute[task.domain] = in_minute.get(task.domain, 0) + 1
+            own = spent.setdefault(task.site, {})
+            own[unit] = own.get(unit, 0) + 1
+        remaining = dict(books.remaining)
         if unit in remaining:
             remaining[unit] = max(0, remaining[unit] - len(batch.urls))
-        return msgspec.structs.replace(ledger, in_minute=in_minute, remaining=remaining, spent=spent)
+        in_minutes = {**books.in_minute, unit: in_minute}
+        return msgspec.structs.replace(books, in_minute=in_minutes, remaining=remaining, spent=spent)
 
-    def without(self, unit: str, now: float) -> Ledger:
+    def with_success(self, batch: Batch, now: float, provider: Provider) -> Books:
+        """Note that the CDN took a call: whatever of it was in trouble is so no more."""
+        unit = provider.unit(batch.target)
+        good = {name: at for name, at in self.good.items() if name not in batch.domains}
+        good |= dict.fromkeys(batch.domains, now)
+        books = msgspec.structs.replace(self, good=dict(list(good.items())[-DOMAINS_REMEMBERED_MAX:]))
+        troubles = [trouble_of(unit, domain).slot for domain in batch.domains]
+        stays = [slot for slot in troubles if slot in books.holds and books.holds[slot].until_done]
+        books = books.lift(SERVICE, ACCOUNT, *(slot for slot in troubles if slot not in stays))
+        later = {slot: msgspec.structs.replace(books.holds[slot], due=now + PROBE_ENDS_SECONDS) for slot in stays}
+        return msgspec.structs.replace(books, holds={**books.holds, **later}) if later else books
+
+    def with_origins(self, origins: Mapping[str, Hold], unit: str, now: float) -> Books:
+        """Take over which domains' origins fail, from those who follow calls to their end."""
+        failing = {trouble_of(unit, domain).slot: hold for domain, hold in origins.items() if hold.until_done}
+        failing = {slot: hold for slot, hold in failing.items() if now - hold.due < ORIGIN_FORGOTTEN_SECONDS}
+        over = [slot for slot, hold in self.holds.items() if hold.until_done and slot not in failing]
+        new = {slot: hold for slot, hold in failing.items() if slot not in self.holds}
+        books = self.lift(*over) if over else self
+        return msgspec.structs.replace(books, holds={**books.holds, **new}) if new else books
+
+    def without(self, unit: str, now: float, provider: Provider) -> Books:
         """Book that the API called a daily quota spent."""
-        ledger = self.at(now)
-        return msgspec.structs.replace(ledger, read_at=ledger.read_at or now, remaining={**ledger.remaining, unit: 0})
+        books = self.at(now, provider)
+        remaining = {**books.remaining, unit: 0}
+        return msgspec.structs.replace(books, read_at=books.read_at or now, remaining=remaining)
 
-    def minute_full(self, domains: set[str], unit: str, limit: int, now: float) -> Ledger:
-        """Book that the API called this minute spent for some domains."""
-        ledger = self.at(now)
-        full = {f"{domain} {unit}": limit for domain in domains}
-        return msgspec.structs.replace(ledger, in_minute={**ledger.in_minute, **full})
+    def minute_full(self, unit: str, domain: str, limit: int, now: float, provider: Provider) -> Books:
+        """Book that the API called this minute spent for a domain."""
+        books = self.at(now, provider)
+        full = {**books.in_minute.get(unit, {}), domain: limit}
+        return msgspec.structs.replace(books, in_minute={**books.in_minute, unit: full})
+
+    def hold(
+        self, slot: str, due: float, now: float, code: str = "", message: str = "", *, failed: bool = False
+    ) -> Books:
+        """Hold something back until `due`; `failed` counts one more try in vain."""
+        before = self.holds.get(slot)
+        tries = (before.tries if before else 0) + failed
+        since, told = (before.since, before.told) if before else (now, False)
+        words = (code, message) if code or not before else (before.code, before.message)
+        until_done = before is not None and before.until_done
+        holds = {**self.holds, slot: Hold(due, since, tries, *words, told, until_done)}
+        return msgspec.structs.replace(self, holds=dict(list(holds.items())[-HOLDS_MAX:]))
+
+    def lift(self, *slots: str) -> Books:
+        """Hold something back no more."""
+        return msgspec.structs.replace(
+            self, holds={name: hold for name, hold in self.holds.items() if name not in slots}
+        )
+
+    def is_held(self, slot: str, now: float) -> bool:
+        """Whether something is held back now."""
+        hold = self.holds.get(slot)
+        return hold is not None and hold.due > now
+
+    def told(self, slots: Iterable[str]) -> Books:
+        """Note that a person was told of some holds."""
+        marked = {name: msgspec.structs.replace(self.holds[name], told=True) for name in slots if name in self.holds}
+        return msgspec.structs.replace(self, holds={**self.holds, **marked})
+
+    def with_kept(self, *, is_kept: bool) -> Books:
+        """Note whether records wait for the log store."""
+        return self if self.kept == is_kept else msgspec.structs.replace(self, kept=is_kept)
+
+    def until_done(self, slot: str) -> Books:
+        """Let only a completed task lift a hold."""
+        held = msgspec.structs.replace(self.holds[slot], until_done=True)
+        return msgspec.structs.replace(self, holds={**self.holds, slot: held})
+
+    def of_kind(self, why: Why) -> dict[Wait, Hold]:
+        """The holds of one kind of reason."""
+        waits = ((wait_of(slot), hold) for slot, hold in self.holds.items())
+        return {wait: hold for wait, hold in waits if wait is not None and wait.why is why}
+
+    def went_well_since(self, moment: float, domain: str = "") -> bool:
+        """Whether a call was accepted since a moment: one for a domain, or one for any."""
+        if domain:
+            return domain in self.good and self.good[domain] >= moment
+        return any(at >= moment for at in self.good.values())
 
 
-def _add(counts: dict[str, int], name: str) -> None:
-    counts[name] = counts.get(name, 0) + 1
-
-
-def spendable(ledger: Ledger, unit: str, lane: Lane, limits: Limits) -> float:
+def spendable(books: Books, unit: str, lane: Lane, limits: Limits) -> float:
     """Units of a quota that tasks of a lane may use now; infinite where nothing is known."""
-    if unit not in ledger.remaining:
+    if unit not in books.remaining:
         return float("inf")
     reserved = 0
     if lane not in {Lane.REMOVED, Lane.MANUAL}:
-        reserved = ledger.total.get(unit, 0) * limits.reserve_percent // 100
-    return max(0, ledger.remaining[unit] - reserved)
+        reserved = books.total.get(unit, 0) * limits.reserve_percent // 100
+    return max(0, books.remaining[unit] - reserved)
 
 
-def minute_key(url: str, unit: str) -> str:
-    """The name under which `Ledger.in_minute` counts a URL."""
-    return f"{domain_of(url)} {unit}"
+def is_free(note: NoteKey, books: Books, limits: Limits, provider: Provider, now: float) -> bool:
+    """Whether what a note waits for is lifted, as far as the books tell: its tasks may then be planned."""
+    wait = note.wait
+    if wait.why is Why.BACKOFF:
+        return note.due <= now
+    if wait.why is Why.QUOTA:
+        return spendable(books, wait.unit, Lane(min(note.lane, Lane.PREFETCH)), limits) > 0
+    if wait.why is Why.MINUTE:
+        used = books.in_minute.get(wait.unit, {}).get(wait.domain, 0)
+        return used < per_minute(wait.unit, limits, provider)
+    return not books.is_held(wait.slot, now)
+
+
+def per_minute(unit: str, limits: Limits, provider: Provider) -> int:
+    """How many units of a quota one domain may spend in a minute."""
+    stated = next((shape.per_minute for shape in provider.shapes if shape.unit == unit), None)
+    return limits.urls_per_minute_per_domain if stated is None else stated
 
 
 def minute_of(now: float) -> int:
@@ -123,19 +225,19 @@ def minute_of(now: float) -> int:
 
 def minute_start(minute: int) -> float:
     """When tasks that wait for a minute may go, in epoch seconds."""
-    return float(minute * MINUTE_SECONDS + MINUTE_MARGIN_SECONDS)
+    return minute * MINUTE_SECONDS + MINUTE_MARGIN_SECONDS
 
 
-def day_of(now: float) -> int:
-    """The day that daily quotas count by, which begins at 00:00 UTC+8."""
-    return int((now + RESET_UTC_OFFSET_SECONDS) // DAY_SECONDS)
+def day_of(now: float, provider: Provider) -> int:
+    """The day that daily quotas count by."""
+    return int((now + provider.reset_utc_offset_seconds) // DAY_SECONDS)
 
 
-def day_start(day: int) -> float:
+def day_start(day: int, provider: Provider) -> float:
     """When a day of `day_of` begins, in epoch seconds."""
-    return float(day * DAY_SECONDS - RESET_UTC_OFFSET_SECONDS)
+    return float(day * DAY_SECONDS - provider.reset_utc_offset_seconds)
 
 
-def after_reset(now: float) -> float:
-    """When tasks that wait for tomorrow's quota may go, in epoch seconds."""
-    return day_start(day_of(now) + 1) + RESET_MARGIN_SECONDS
+def next_reset(now: float, provider: Provider) -> float:
+    """When the day's quotas begin anew, in epoch seconds."""
+    return day_start(day_of(now, provider) + 1, provider)

@@ -1,32 +1,8 @@
-"""The vendor's limits, each a constant named with its unit, and the record of those a team may change.
-
-Unless said otherwise the source is the CDN help page of RefreshObjectCaches or PushObjectCache
-(API version 2018-05-10) as of mid 2026.
-"""
+"""What a team may say of its account: rates and reserves. The vendor's own limits come with the provider."""
 
 from __future__ import annotations
 
 import msgspec
-
-URLS_PER_REFRESH_CALL_MAX = 1_000
-DIRECTORIES_PER_REFRESH_CALL_MAX = 100
-REGEXES_PER_REFRESH_CALL_MAX = 1
-URLS_PER_PREFETCH_CALL_MAX = 100
-DOMAINS_PER_CALL_MAX = 10
-
-URL_CHARACTERS_MAX = 1_024
-"""Stated for PushObjectCache; for refresh no page states a length, so the same is kept."""
-
-DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX = 100
-
-TASK_IDS_PER_STATUS_CALL_MAX = 10
-STATUS_CALLS_PER_SECOND = 24.0
-"""80 % of the documented 30 of DescribeRefreshTaskById."""
-TASK_LIST_CALLS_PER_SECOND = 4.0
-"""80 % of the documented 5 of DescribeRefreshTasks."""
-
-RESET_UTC_OFFSET_SECONDS = 8 * 3_600
-"""Daily quotas reset at 00:00 UTC+8 ("Manage CDN quotas", 2026-03)."""
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -1,188 +1,171 @@
-"""Waiting tasks, the ledger, the limits and the time in; what goes now, in which calls, and what waits until when.
+"""Waiting tasks, the books, the limits and the time in; what goes now, in which calls, and what waits for which reason.
 
 Rules:
 
-1. Equal URLs of one kind and form merge: one unit covers all of their tasks.
+1. Equal targets merge: one unit covers all of their tasks.
 2. The most urgent lane goes first; inside it, the oldest change.
 3. A URL is not prefetched while a refresh of it waits or is unfinished, nor where that is for its object's removal.
-4. What the day's or the minute's quota does not leave is deferred, never dropped.
+4. What the day's or the minute's quota does not leave waits, and is never dropped.
+5. Of a domain in trouble one target goes as a probe, in a call of its own; of everything one, while the CDN is.
+6. Tasks of a call that failed for its content go apart from all others, with those of their part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from shared.core.plan.books import Ledger, after_reset, minute_key, minute_start, spendable, unit_of
-from shared.core.plan.limits import (
-    DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX,
-    DIRECTORIES_PER_REFRESH_CALL_MAX,
-    DOMAINS_PER_CALL_MAX,
-    REGEXES_PER_REFRESH_CALL_MAX,
-    URLS_PER_PREFETCH_CALL_MAX,
-    URLS_PER_REFRESH_CALL_MAX,
-    Limits,
-)
-from shared.core.task.model import Form, Kind, Lane, Task, domain_of
+from shared.core.plan.books import ACCOUNT, SERVICE, Books, per_minute, spendable
+from shared.core.plan.limits import Limits
+from shared.core.task.covers import covers, refreshes_of, voids
+from shared.core.task.model import Form, Kind, Lane, Target, Task
+from shared.core.task.notes import Place
+from shared.core.task.provider import Provider
+from shared.core.task.waits import REFRESH, Wait, minute_of_domain, quota_of, trouble_of
 
-UNFINISHED_REFRESH_WAIT_SECONDS = 60.0
-"""How long a prefetch steps back when a refresh of its URL is still under way."""
 
-_PER_CALL = {
-    Form.FILE: URLS_PER_REFRESH_CALL_MAX,
-    Form.IGNORE_PARAMS: URLS_PER_REFRESH_CALL_MAX,
-    Form.DIRECTORY: DIRECTORIES_PER_REFRESH_CALL_MAX,
-    Form.REGEX: REGEXES_PER_REFRESH_CALL_MAX,
-}
+class Shrunk(msgspec.Struct, frozen=True):
+    """A call that was made smaller: to how many targets, not below how many, for want of what, without which tasks."""
+
+    step: int
+    least: int
+    wait: Wait
+    behind: tuple[Task, ...] = ()
 
 
 class Call(msgspec.Struct, frozen=True):
-    """The tasks of one call to come: one kind, one form, one `force`, within the limits of a call."""
+    """The tasks of one call to come: one kind, form, `force`, provider and account, within the limits of a call.
 
-    kind: Kind
-    form: Form
-    force: bool
+    What the search for a bad target remembers: `aside` are tasks to send once that is found, `other` is the half that
+    holds it if this one does not; `found` counts those found so far, `replaces` names the refused call it is a part of.
+    `shrunk` tells of one that a minute or a day did not leave as a whole.
+    """
+
     tasks: tuple[Task, ...]
+    replaces: str = ""
+    is_probe: bool = False
+    other: tuple[Task, ...] = ()
+    aside: tuple[Task, ...] = ()
+    found: int = 0
+    shrunk: Shrunk | None = None
 
-
-class Deferral(msgspec.Struct, frozen=True):
-    """A task that cannot go now: when it may (epoch seconds), and why."""
-
-    task: Task
-    due: float
-    reason: str
+    @property
+    def target(self) -> Target:
+        """The target of its first task."""
+        return self.tasks[0].target
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What goes now, what waits and what is void. Every task of the input stands in exactly one of the three."""
+    """What goes now, what waits where, and what is void. A task of the input that is in none stays where it is."""
 
     calls: tuple[Call, ...] = ()
-    deferred: tuple[Deferral, ...] = ()
+    waits: tuple[tuple[Task, Place], ...] = ()
     void: tuple[Task, ...] = ()
     """Prefetches of objects that were removed since, as far as a refresh for the removal still waits or runs."""
 
 
-class _Target(msgspec.Struct):
-    """All tasks that one unit covers."""
+class _Asked(msgspec.Struct):
+    """All tasks of one target."""
 
-    kind: Kind
-    form: Form
-    force: bool
-    url: str
+    target: Target
     tasks: list[Task]
 
     @property
-    def lane(self) -> Lane:
-        return min(task.lane for task in self.tasks)
+    def urgency(self) -> tuple[bool, int, float, str]:
+        lane, oldest = min(task.lane for task in self.tasks), min(task.cause.time for task in self.tasks)
+        return (self.target.kind is Kind.PREFETCH, lane, oldest, self.target.url)
 
     @property
-    def urgency(self) -> tuple[int, float, str]:
-        return (self.lane, min(task.cause.time for task in self.tasks), self.url)
+    def part(self) -> str:
+        return max(task.part for task in self.tasks)
 
 
-class Refreshing:
-    """Refreshes that wait or run, and which URLs they cover."""
+class Refreshes:
+    """Refreshes that wait or run, found by what they reach."""
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:
-        self._tasks: dict[tuple[Form, str], list[Task]] = {}
+        self._tasks: dict[Target, list[Task]] = {}
         for task in tasks:
             self.add(task)
 
     def add(self, task: Task) -> None:
-        """Take in one more. Its due time tells how long it waits."""
-        if task.kind is Kind.REFRESH:
-            self._tasks.setdefault((task.form, task.url), []).append(task)
+        """Take in one more."""
+        if task.target.kind is Kind.REFRESH:
+            self._tasks.setdefault(task.target, []).append(task)
 
-    def covering(self, url: str) -> list[Task]:
-        """Find those about a URL: of itself, of a folder above it, or of all variants of its path."""
-        return [task for target in _covers_of(url) for task in self._tasks.get(target, ())] if self._tasks else []
-
-
-def _covers_of(url: str) -> list[tuple[Form, str]]:
-    """List the refreshes that would cover a URL, by form and URL."""
-    bare = url.partition("?")[0]
-    folders = [(Form.DIRECTORY, bare[: end + 1]) for end, sign in enumerate(bare) if sign == "/"]
-    return [(Form.FILE, url), (Form.IGNORE_PARAMS, bare), *folders]
-
-
-class Related:
-    """What a round asks of the tasks that are not due: which have to do with those that are."""
-
-    def __init__(self, due: Iterable[Task], ended: Collection[str]) -> None:
-        due = list(due)
-        self._ended = ended
-        self._targets = {task.target for task in due}
-        self._covers = {cover for task in due if task.kind is Kind.PREFETCH for cover in _covers_of(task.url)}
-        self._removed = {task.cause.source for task in due if task.lane is Lane.REMOVED}
-
-    def has(self, task: Task) -> bool:
-        """Whether it asks for the same, has ended, refreshes what is to be prefetched or prefetches what is removed."""
-        if task.target in self._targets or task.turn in self._ended:
-            return True
-        if task.kind is Kind.PREFETCH:
-            return task.cause.source in self._removed
-        return (task.form, task.url) in self._covers
+    def reaching(self, target: Target) -> list[Task]:
+        """Find those that reach a target."""
+        if not self._tasks:
+            return []
+        return [task for refresh in refreshes_of(target) for task in self._tasks.get(refresh, ())]
 
 
 def plan(
-    tasks: Iterable[Task],
-    ledger: Ledger,
-    limits: Limits,
-    now: float,
-    refreshing: Iterable[Task] = (),
+    tasks: Iterable[Task], books: Books, limits: Limits, provider: Provider, now: float, refreshes: Iterable[Task] = ()
 ) -> Plan:
-    """Plan the next calls. `refreshing` are refreshes that run, or wait for a later time."""
-    targets = sorted(_merge(tasks), key=lambda target: (target.kind is Kind.PREFETCH, *target.urgency))
-    known = Refreshing(refreshing)
-    going: list[_Target] = []
-    deferred: list[Deferral] = []
+    """Plan the next calls. `refreshes` are those that run, or wait elsewhere."""
+    asked = sorted(_merged(tasks), key=lambda each: each.urgency)
+    if any(name in books.holds for name in (SERVICE, ACCOUNT)):
+        return _probe_of_everything(asked, books)
+    known, budget = Refreshes(refreshes), _Budget(books, limits, provider, now, asked)
+    going: list[_Asked] = []
+    probes: list[_Asked] = []
+    waits: list[tuple[Task, Place]] = []
     void: list[Task] = []
-    budget = _Budget(ledger.at(now), limits, now)
-    for target in targets:
-        due, reason = 0.0, ""
-        if target.kind is Kind.PREFETCH:
-            due, reason = _wait_for(target, known.covering(target.url), now, void)
-        if target.tasks and not reason:
-            due, reason = budget.take(target)
-        for task in target.tasks:
-            known.add(msgspec.structs.replace(task, due=due))
-        if reason:
-            deferred.extend(Deferral(task, due, reason) for task in target.tasks)
-        elif target.tasks:
-            going.append(target)
-    return Plan(tuple(_calls(going)), tuple(deferred), tuple(void))
+    for each in asked:
+        place = _place_of_prefetch(each, known, void) if each.target.kind is Kind.PREFETCH else None
+        if each.tasks and place is None:
+            place = budget.place(each)
+        for task in each.tasks:
+            known.add(task)
+        if place is not None:
+            waits += [(task, place) for task in each.tasks]
+        elif each.tasks:
+            (probes if budget.is_probe(each) else going).append(each)
+    calls = [Call(tuple(each.tasks), is_probe=True) for each in probes]
+    return Plan((*calls, *_calls(going, provider)), tuple(waits), tuple(void))
+
+
+def _probe_of_everything(asked: Sequence[_Asked], books: Books) -> Plan:
+    """Let one target go, another one each time: its answer tells whether the CDN is there again."""
+    refreshes = [each for each in asked if each.target.kind is Kind.REFRESH] or list(asked)
+    if not refreshes:
+        return Plan()
+    tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
+    return Plan((Call(tuple(refreshes[tries % len(refreshes)].tasks), is_probe=True),))
 
 
 def joined(planned: Plan, later: Iterable[Task]) -> Plan:
-    """Let calls also cover what waits for a later time and asks for the same, and end what their removals make void."""
+    """Let calls also cover what waits elsewhere and asks for the same, and end what their removals make void."""
+    going = {task.this_try for call in planned.calls for task in call.tasks}
     removals = [task for call in planned.calls for task in call.tasks if task.lane is Lane.REMOVED]
-    by_source = {task.cause.source: task for task in sorted(removals, key=lambda task: task.cause.time)}
-    by_target: dict[tuple[Kind, Form, bool, str], list[Task]] = {}
+    by_target: dict[Target, list[Task]] = {}
     void = list(planned.void)
     for task in later:
-        removal = by_source.get(task.cause.source)
-        if removal and task.kind is Kind.PREFETCH and _removes(removal, task):
+        if any(voids(removal, task) for removal in removals):
             void.append(task)
-        else:
+        elif task.this_try not in going:
             by_target.setdefault(task.target, []).append(task)
-    return Plan(tuple(_with(call, by_target) for call in planned.calls), planned.deferred, tuple(void))
+    return msgspec.structs.replace(
+        planned, calls=tuple(_with(call, by_target) for call in planned.calls), void=tuple(void)
+    )
 
 
-def _with(call: Call, later: dict[tuple[Kind, Form, bool, str], list[Task]]) -> Call:
-    own = {task.id for task in call.tasks}
+def _with(call: Call, later: dict[Target, list[Task]]) -> Call:
     targets = dict.fromkeys(task.target for task in call.tasks)
-    more = [task for target in targets for task in later.get(target, ()) if task.id not in own]
+    more = [task for target in targets for task in later.get(target, ())]
     return msgspec.structs.replace(call, tasks=(*more, *call.tasks)) if more else call
 
 
-def _wait_for(prefetch: _Target, refreshes: list[Task], now: float, void: list[Task]) -> tuple[float, str]:
-    """Tell until when a prefetch waits for refreshes that cover it; what a removal has made void leaves it.
+def _place_of_prefetch(prefetch: _Asked, known: Refreshes, void: list[Task]) -> Place | None:
+    """Tell whether a prefetch waits for refreshes that reach it; what a removal has made void leaves it.
 
     Of a folder's refreshes it waits for those that were asked for before it: later ones are about other objects, let
     edges revalidate what they hold, and may never end below a busy folder.
     """
-    gone = [task for task in prefetch.tasks if any(_removes(refresh, task) for refresh in refreshes)]
+    refreshes = [each for each in known.reaching(prefetch.target) if covers(each.target, prefetch.target)]
+    gone = [task for task in prefetch.tasks if any(voids(refresh, task) for refresh in refreshes)]
     prefetch.tasks = [task for task in prefetch.tasks if task not in gone]
     void += gone
     latest = max((task.cause.time for task in prefetch.tasks), default=0.0)
@@ -190,99 +173,90 @@ def _wait_for(prefetch: _Target, refreshes: list[Task], now: float, void: list[T
     own = [
         refresh
         for refresh in refreshes
-        if refresh.form is not Form.DIRECTORY or refresh.cause.time <= latest or refresh.cause.source in sources
+        if refresh.target.form is not Form.DIRECTORY or refresh.cause.time <= latest or refresh.cause.source in sources
     ]
-    if not own:
-        return 0.0, ""
-    ready = max(now, *(refresh.due for refresh in own))
-    return ready + UNFINISHED_REFRESH_WAIT_SECONDS, "a refresh of the same URL is unfinished"
+    return Place(REFRESH) if own else None
 
 
-def _removes(refresh: Task, prefetch: Task) -> bool:
-    """Whether a refresh is for the removal of the object, at a later time than the prefetch is about."""
-    one, other = refresh.cause, prefetch.cause
-    return refresh.lane is Lane.REMOVED and one.source == other.source and one.time > other.time
-
-
-def _merge(tasks: Iterable[Task]) -> list[_Target]:
+def _merged(tasks: Iterable[Task]) -> list[_Asked]:
     """Bring together the tasks that one unit covers; a task that comes twice counts once."""
-    targets: dict[tuple[Kind, Form, bool, str], _Target] = {}
-    seen: set[str] = set()
-    for task in tasks:
-        if task.id in seen:
-            continue
-        seen.add(task.id)
-        key = task.target
-        if key in targets:
-            targets[key].tasks.append(task)
-        else:
-            targets[key] = _Target(*key, [task])
-    return list(targets.values())
+    asked: dict[Target, _Asked] = {}
+    for task in {task.this_try: task for task in tasks}.values():
+        asked.setdefault(task.target, _Asked(task.target, [])).tasks.append(task)
+    return list(asked.values())
 
 
 class _Budget:
-    """Counts down what the day and the minute leave, target by target."""
+    """Counts down what the day and the minute leave, and lets one target go of each domain in trouble."""
 
-    def __init__(self, ledger: Ledger, limits: Limits, now: float) -> None:
-        self._ledger, self._limits, self._now = ledger, limits, now
+    def __init__(self, books: Books, limits: Limits, provider: Provider, now: float, asked: Sequence[_Asked]) -> None:
+        self._books, self._limits, self._provider, self._now = books, limits, provider, now
         self._spent: dict[str, int] = {}
-        self._in_minutes = dict(ledger.in_minute)
+        self._in_minute = {unit: dict(domains) for unit, domains in books.in_minute.items()}
+        self._probes = self._chosen(asked)
 
-    def take(self, target: _Target) -> tuple[float, str]:
-        """Take one unit; where none is left, tell when there may be one and why not now."""
-        unit = unit_of(target.kind, target.form)
-        if self._spent.get(unit, 0) >= spendable(self._ledger, unit, target.lane, self._limits):
-            return after_reset(self._now), f"the day's {unit} quota is spent"
-        used = self._in_minutes.get(minute_key(target.url, unit), 0)
-        self._in_minutes[minute_key(target.url, unit)] = used + 1
-        minutes_ahead = used // per_minute(unit, self._limits)
-        if minutes_ahead:
-            domain = domain_of(target.url)
-            return minute_start(self._ledger.minute + minutes_ahead), f"{domain} is at its {unit} limit per minute"
+    def place(self, each: _Asked) -> Place | None:
+        """Take one unit; where none may be taken, tell for what the target waits."""
+        unit, domain = self._provider.unit(each.target), each.target.domain
+        trouble = trouble_of(unit, domain)
+        if trouble.slot in self._books.holds and not self.is_probe(each):
+            return Place(trouble)
+        lane = min(task.lane for task in each.tasks)
+        if self._spent.get(unit, 0) >= spendable(self._books, unit, lane, self._limits):
+            return Place(quota_of(unit))
+        of_unit = self._in_minute.setdefault(unit, {})
+        if of_unit.get(domain, 0) >= per_minute(unit, self._limits, self._provider):
+            return Place(minute_of_domain(unit, domain))
+        of_unit[domain] = of_unit.get(domain, 0) + 1
         self._spent[unit] = self._spent.get(unit, 0) + 1
-        return 0.0, ""
+        return None
+
+    def is_probe(self, each: _Asked) -> bool:
+        """Whether a target is the one that goes of its domain while that is in trouble."""
+        return each.target in self._probes
+
+    def _chosen(self, asked: Sequence[_Asked]) -> frozenset[Target]:
+        """Of each domain in trouble choose one target, another one each time."""
+        of_slot: dict[str, list[Target]] = {}
+        for each in asked:
+            slot = trouble_of(self._provider.unit(each.target), each.target.domain).slot
+            if slot in self._books.holds and not self._books.is_held(slot, self._now):
+                of_slot.setdefault(slot, []).append(each.target)
+        return frozenset(some[self._books.holds[slot].tries % len(some)] for slot, some in of_slot.items())
 
 
-def per_minute(unit: str, limits: Limits) -> int:
-    """How many units of a quota one domain may spend in a minute."""
-    if unit == "directory":
-        return DIRECTORIES_PER_MINUTE_PER_DOMAIN_MAX
-    return limits.urls_per_minute_per_domain
-
-
-def _calls(targets: list[_Target]) -> Iterator[Call]:
+def _calls(going: Sequence[_Asked], provider: Provider) -> Iterator[Call]:
     """Pack targets into as few calls as the limits of a call allow, the calls in order of urgency."""
-    shapes: dict[tuple[Kind, Form, bool], list[_Target]] = {}
-    for target in targets:
-        shapes.setdefault((target.kind, target.form, target.force), []).append(target)
-    parts = [part for (kind, form, _), same in shapes.items() for part in _parts(same, _per_call(kind, form))]
-    for part in sorted(parts, key=lambda part: part[0].urgency):
-        first = part[0]
-        yield Call(first.kind, first.form, first.force, tuple(task for target in part for task in target.tasks))
+    alike: dict[tuple[object, ...], list[_Asked]] = {}
+    for each in going:
+        target = each.target
+        shape = (target.provider, target.account, target.kind, target.form, target.force, each.part)
+        alike.setdefault(shape, []).append(each)
+    boxes = [box for some in alike.values() for box in _boxes(some, provider)]
+    for box in sorted(boxes, key=lambda box: box[0].urgency):
+        yield Call(tuple(task for each in box for task in each.tasks))
 
 
-def _per_call(kind: Kind, form: Form) -> int:
-    return URLS_PER_PREFETCH_CALL_MAX if kind is Kind.PREFETCH else _PER_CALL[form]
-
-
-def _parts(targets: list[_Target], most: int) -> list[list[_Target]]:
+def _boxes(asked: list[_Asked], provider: Provider) -> list[list[_Asked]]:
     """Cut each domain's targets into full calls; what is left of the domains shares calls, the largest first."""
-    by_domain: dict[str, list[_Target]] = {}
-    for target in targets:
-        by_domain.setdefault(domain_of(target.url), []).append(target)
-    full: list[list[_Target]] = []
-    shared: list[list[list[_Target]]] = []
+    most = provider.shape(asked[0].target).per_call
+    by_domain: dict[str, list[_Asked]] = {}
+    for each in asked:
+        by_domain.setdefault(each.target.domain, []).append(each)
+    full: list[list[_Asked]] = []
+    shared: list[list[list[_Asked]]] = []
     rests = []
     for own in by_domain.values():
         whole = len(own) - len(own) % most
         full += [own[start : start + most] for start in range(0, whole, most)]
         rests += [own[whole:]] if own[whole:] else []
     for rest in sorted(rests, key=len, reverse=True):
-        fits = (box for box in shared if len(box) < DOMAINS_PER_CALL_MAX and sum(map(len, box)) + len(rest) <= most)
+        fits = (
+            box for box in shared if len(box) < provider.domains_per_call and sum(map(len, box)) + len(rest) <= most
+        )
         box = next(fits, None)
         if box is None:
             shared.append([rest])
         else:
             box.append(rest)
-    mixed = [sorted((target for rest in box for target in rest), key=lambda each: each.urgency) for box in shared]
-    return full + mixed
+    return full + [sorted((each for rest in box for each in rest), key=lambda each: each.urgency) for box in shared]

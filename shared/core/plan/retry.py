@@ -1,23 +1,25 @@
-"""An error and the time in, when to try again out. Chance is an argument: a number from 0 to 1."""
+"""How often something went wrong in, how long to pause out, in seconds. Chance is an argument: a number from 0 to 1."""
 
 from __future__ import annotations
 
 import re
 
-from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused
-from shared.core.plan.books import after_reset, minute_of, minute_start
-
 BACKOFF_FIRST_SECONDS = 1.0
-BACKOFF_MAX_SECONDS = 120.0
-REFUSED_WAIT_SECONDS = 60.0
+BACKOFF_MAX_SECONDS = 30.0
+REFUSED_PAUSE_SECONDS = 60.0
 """A refusal needs a person, so there is no hurry; once a minute is enough to notice that it was mended."""
-
 
 FAILED_TRIES_MAX = 5
 """How often a task may fail at the CDN before it is given up."""
 FAILED_PAUSE_FIRST_SECONDS = 60.0
 FAILED_PAUSE_MAX_SECONDS = 3_600.0
 
+BLAMED_TRIES_MAX = 8
+"""How often the call of one target may come to nothing, while others of its domain go, before it is given up."""
+_BLAMED_PAUSES_SECONDS = (45.0, 45.0, 105.0, 225.0, 465.0, 885.0)
+
+_TROUBLE_PAUSES_SECONDS = (55.0, 55.0, 55.0, 115.0, 235.0, 475.0, 885.0)
+"""A domain in trouble is tried each minute at first, and at most every fifteen minutes later."""
 
 _ORIGIN_LACKS = re.compile(r"StatusCode4(?:04|10)")
 
@@ -25,29 +27,28 @@ _ORIGIN_LACKS = re.compile(r"StatusCode4(?:04|10)")
 def is_hopeless(description: str) -> bool:
     """Whether a failure at the CDN comes again for sure: the origin does not have the object.
 
-    `description` is without spaces, as `cdntask` reads it. The vendor documents these texts for 5XX only.
+    `description` is without spaces, as rows are read. The vendor documents these texts for 5XX only.
     """
     return bool(_ORIGIN_LACKS.search(description))
 
 
 def failed_pause(failures: int, chance: float) -> float:
-    """How long a task waits after its n-th failure at the CDN, in seconds, between half and the whole pause."""
+    """How long a task waits after its n-th failure at the CDN, between half and the whole pause."""
     pause = min(FAILED_PAUSE_MAX_SECONDS, FAILED_PAUSE_FIRST_SECONDS * 4.0 ** (failures - 1))
     return pause * (0.5 + chance / 2)
 
 
+def blamed_pause(blamed: int) -> float:
+    """How long a target waits whose call came to nothing for the n-th time."""
+    return _BLAMED_PAUSES_SECONDS[min(blamed, len(_BLAMED_PAUSES_SECONDS)) - 1]
+
+
+def trouble_pause(tries: int) -> float:
+    """How long a domain in trouble is left alone after the n-th try."""
+    return _TROUBLE_PAUSES_SECONDS[min(max(tries, 1), len(_TROUBLE_PAUSES_SECONDS)) - 1]
+
+
 def backoff(attempt: int, chance: float) -> float:
-    """Exponential backoff with full jitter, in seconds; `attempt` counts from 0."""
+    """Exponential backoff with full jitter; `attempt` counts from 0."""
     ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(attempt, 10))
     return ceiling * chance
-
-
-def due_after(error: CdnError, attempt: int, now: float, chance: float) -> float:
-    """When a task that met an error may be tried again, in epoch seconds."""
-    if isinstance(error, QuotaSpent):
-        return after_reset(now)
-    if isinstance(error, MinuteSpent):
-        return minute_start(minute_of(now) + 1)
-    if isinstance(error, Refused):
-        return now + REFUSED_WAIT_SECONDS
-    return now + max(error.wait_seconds, backoff(attempt, chance))

@@ -1,54 +1,41 @@
-"""A batch that was rejected in; the parts to try next out, until the one bad URL is found.
-
-The search sends each half at most once: where the first half is accepted the bad URL is known to be in
-the other, and where it is rejected the other half is laid aside and sent whole at the end. One bad URL
-among 1,000 therefore costs ten calls to find and one for what was laid aside.
-"""
+"""The tasks of a call that failed in; the parts to try next out."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import TypeVar
+import itertools
+from collections.abc import Sequence
 
-from shared.core.task.model import Task
-
-T = TypeVar("T")
+from shared.core.task.model import Target, Task
 
 
-def find_bad(items: Sequence[T]) -> Generator[Sequence[T], bool, tuple[T, list[T]]]:
-    """Search a sequence known to hold something bad. Yields parts to try, is sent whether each was accepted.
-
-    Returns the bad item, and what was laid aside: neither accepted nor known to be bad.
-    """
-    aside: list[T] = []
-    while len(items) > 1:
-        middle = len(items) // 2
-        first, second = items[:middle], items[middle:]
-        if (yield first):
-            items = second
-        else:
-            items, aside = first, [*second, *aside]
-    return items[0], aside
-
-
-def by_domain(tasks: Sequence[Task]) -> list[list[Task]]:
+def by_domain(tasks: Sequence[Task]) -> list[tuple[Task, ...]]:
     """Split tasks by accelerated domain, in order of first appearance."""
     parts: dict[str, list[Task]] = {}
     for task in tasks:
         parts.setdefault(task.domain, []).append(task)
-    return list(parts.values())
+    return [tuple(part) for part in parts.values()]
 
 
-def halves(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Split tasks of at least two URLs into two parts, URL by URL."""
-    urls = by_url(tasks)
-    middle = len(urls) // 2
-    return [[task for same in part for task in same] for part in (urls[:middle], urls[middle:])]
-
-
-def by_url(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Bring together the tasks that share a URL, in order of first appearance."""
-    parts: dict[str, list[Task]] = {}
+def by_target(tasks: Sequence[Task]) -> list[tuple[Task, ...]]:
+    """Bring together the tasks that share a target, in order of first appearance."""
+    parts: dict[Target, list[Task]] = {}
     for task in tasks:
-        parts.setdefault(task.url, []).append(task)
-    return list(parts.values())
+        parts.setdefault(task.target, []).append(task)
+    return [tuple(part) for part in parts.values()]
+
+
+def in_parts(tasks: Sequence[Task], count: int) -> list[tuple[Task, ...]]:
+    """Split tasks target by target into so many parts of nearly equal size, fewer where there are fewer targets."""
+    targets = by_target(tasks)
+    count = min(count, len(targets))
+    cuts = [len(targets) * number // count for number in range(count + 1)]
+    return [tuple(task for same in targets[start:end] for task in same) for start, end in itertools.pairwise(cuts)]
+
+
+def first_targets(tasks: Sequence[Task], count: int) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """Split off the tasks of the first targets."""
+    targets = by_target(tasks)
+    return (
+        tuple(task for same in targets[:count] for task in same),
+        tuple(task for same in targets[count:] for task in same),
+    )

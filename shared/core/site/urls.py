@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.core.plan.limits import URL_CHARACTERS_MAX
 from shared.core.site.sites import Domain, Site, Then
-from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange, Task, digest
+from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange, Target, Task, TaskId, digest
+from shared.core.task.provider import Provider
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -29,9 +29,9 @@ class Skipped(msgspec.Struct, frozen=True):
     reason: str
 
 
-def tasks_of(change: ObjectChange, sites: Iterable[Site]) -> tuple[list[Task], list[Skipped]]:
+def tasks_of(change: ObjectChange, sites: Iterable[Site], provider: Provider) -> tuple[list[Task], list[Skipped]]:
     """Find what a change makes stale: its tasks, and why each site that does not serve it was passed over."""
-    tasks: dict[str, Task] = {}
+    tasks: dict[TaskId, Task] = {}
     skipped: list[Skipped] = []
     watching = [site for site in sites if site.bucket == change.bucket and change.key.startswith(site.prefix)]
     if not watching:
@@ -41,27 +41,29 @@ def tasks_of(change: ObjectChange, sites: Iterable[Site]) -> tuple[list[Task], l
         if reason:
             skipped.append(Skipped(change, site.name, reason))
             continue
-        caused = {task.id: task for task in _tasks_at(change, site)}
+        caused = {task.id: task for task in _tasks_at(change, site, provider)}
         tasks.update(caused)
         if not caused:
             skipped.append(Skipped(change, site.name, "the CDN prefetches no directories and no URLs this long"))
     return list(tasks.values()), skipped
 
 
-def _tasks_at(change: ObjectChange, site: Site) -> Iterator[Task]:
+def _tasks_at(change: ObjectChange, site: Site, provider: Provider) -> Iterator[Task]:
     """Yield the tasks of one site: each domain times each URL that serves the object there."""
-    then = site.then(change)
+    then, most = site.then(change), provider.url_characters_max
     for domain in site.domains:
         for url in object_urls(change.key, site, domain):
             if then is Then.PREFETCH:
-                if not prefetchable(url):
+                if not prefetchable(url, most):
                     continue
-                yield _task(change, site, Kind.PREFETCH, Form.FILE, url, Lane.PREFETCH, follow=False)
+                target = Target(Kind.PREFETCH, Form.FILE, url, provider=provider.name)
+                yield _task(change, site, target, Lane.PREFETCH, follow=False)
             else:
-                form, target = refreshable(url, domain)
-                follow = then is Then.REFRESH_THEN_PREFETCH and form is Form.FILE and prefetchable(url)
+                form, reached = refreshable(url, domain, most)
+                follow = then is Then.REFRESH_THEN_PREFETCH and form is Form.FILE and prefetchable(url, most)
                 lane = Lane.REMOVED if change.action is Action.REMOVED else Lane.OVERWRITTEN
-                yield _task(change, site, Kind.REFRESH, form, target, lane, follow=follow)
+                target = Target(Kind.REFRESH, form, reached, provider=provider.name)
+                yield _task(change, site, target, lane, follow=follow)
 
 
 def object_urls(key: str, site: Site, domain: Domain) -> list[str]:
@@ -76,25 +78,25 @@ def object_urls(key: str, site: Site, domain: Domain) -> list[str]:
     return [root + path + query for path in paths for query in ["", *("?" + query for query in queries)]]
 
 
-def prefetchable(url: str) -> bool:
+def prefetchable(url: str, characters_max: int) -> bool:
     """Whether the CDN prefetches a URL: it takes files only, and URLs of limited length."""
-    return not url.endswith("/") and len(url) <= URL_CHARACTERS_MAX
+    return not url.endswith("/") and len(url) <= characters_max
 
 
-def refreshable(url: str, domain: Domain) -> tuple[Form, str]:
+def refreshable(url: str, domain: Domain, characters_max: int) -> tuple[Form, str]:
     """Tell in which form a URL can be refreshed: as a file, or through the nearest directory that can."""
-    if len(url) <= URL_CHARACTERS_MAX and not domain.custom_cache_key:
+    if len(url) <= characters_max and not domain.custom_cache_key:
         return Form.FILE, url
-    return Form.DIRECTORY, directory_of(url)
+    return Form.DIRECTORY, directory_of(url, characters_max)
 
 
-def directory_of(url: str) -> str:
+def directory_of(url: str, characters_max: int) -> str:
     """Name the deepest directory that holds a URL and is short enough itself; `https://host/` at the most."""
     scheme, _, rest = url.partition("?")[0].partition("://")
     host, _, path = rest.partition("/")
     folders = path.split("/")[:-1]
     root = f"{scheme}://{host}/"
-    while folders and len(root) + sum(len(folder) + 1 for folder in folders) > URL_CHARACTERS_MAX:
+    while folders and len(root) + sum(len(folder) + 1 for folder in folders) > characters_max:
         folders.pop()
     return root + "".join(folder + "/" for folder in folders)
 
@@ -104,12 +106,10 @@ def _encode(path: str, unescaped: str) -> str:
     return quote(path, safe="/" + unescaped)
 
 
-def _task(change: ObjectChange, site: Site, kind: Kind, form: Form, url: str, lane: Lane, *, follow: bool) -> Task:
+def _task(change: ObjectChange, site: Site, target: Target, lane: Lane, *, follow: bool) -> Task:
     return Task(
-        id=digest(change.id, site.name, kind.value, form.value, url),
-        kind=kind,
-        form=form,
-        url=url,
+        id=TaskId(digest(change.id, site.name, target.kind.value, target.form.value, target.url)),
+        target=target,
         site=site.name,
         lane=lane,
         cause=Cause(

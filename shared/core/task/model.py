@@ -1,12 +1,22 @@
-"""The values that travel through the system: a change of an object, the tasks it causes, their outcomes."""
+"""The life of a task: what asks for it, what it asks for, the states it goes through, and each step as a record.
+
+(event) ─▶ waiting ─▶ intended ─▶ accepted ─▶ done ─▶ (a prefetch follows: a new task)
+▲  │          │           │
+│  │          ▼           │ rows failed
+│  │       unknown ───────┤
+└──┼── put off until its reason lifts
+└─▶ superseded · dead          skipped: a rule of the site, before any of this
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from enum import Enum, IntEnum
+from typing import NewType
 
 import msgspec
+
+TaskId = NewType("TaskId", str)
 
 
 class Action(str, Enum):
@@ -41,10 +51,36 @@ class Lane(IntEnum):
     PREFETCH = 3
 
 
-class Result(str, Enum):
-    """Where one step left a task; `done`, `superseded`, `skipped` and `dead` end it.
+class State(str, Enum):
+    """Where a task stands."""
 
-    A `report` is about no task: its message is the status as JSON.
+    WAITING = "waiting"
+    """In `waiting/`: it goes next, or once the reason for which it waits is lifted."""
+    INTENDED = "intended"
+    """In `submitting/`: a call for it is about to be made, or is under way."""
+    UNKNOWN = "unknown"
+    """In `submitting/`: the call was made and nobody knows what came of it."""
+    ACCEPTED = "accepted"
+    """In `accepted/`: the CDN is at it."""
+    DONE = "done"
+    """The CDN has completed it."""
+    SUPERSEDED = "superseded"
+    """Something else covers it, or has made it needless."""
+    SKIPPED = "skipped"
+    """A rule of the site says to do nothing."""
+    DEAD = "dead"
+    """In `dead/`: given up, with its reason and its history."""
+
+
+ENDS = frozenset({State.DONE, State.SUPERSEDED, State.SKIPPED, State.DEAD})
+
+
+class Result(str, Enum):
+    """What a record of the outcome log tells: a step of a task, or something that is about no task.
+
+    `deferred` is told of a task's first wait and of a failure after which it goes again, not of each further wait:
+    a `round` counts those by their reasons. A `report` has the status as JSON; `expired` and `told` name in their
+    message what was deleted from `dead/` after its time, or what was seen that fits nothing.
     """
 
     ACCEPTED = "accepted"
@@ -54,7 +90,10 @@ class Result(str, Enum):
     SUPERSEDED = "superseded"
     SKIPPED = "skipped"
     DEAD = "dead"
+    ROUND = "round"
     REPORT = "report"
+    EXPIRED = "expired"
+    TOLD = "told"
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
@@ -99,6 +138,41 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
         return (self.bucket, self.key)
 
 
+class Target(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is asked of whom: one unit covers all tasks of the same target.
+
+    `provider` and `account` name a CDN and an account of it. `force` matters to directories only.
+    """
+
+    kind: Kind
+    form: Form
+    url: str
+    force: bool = False
+    provider: str = "alibaba-cdn"
+    account: str = ""
+
+    @property
+    def domain(self) -> str:
+        """The accelerated domain, in lower case."""
+        return domain_of(self.url)
+
+    @property
+    def name(self) -> str:
+        """A text that only this target has, for indexes."""
+        return "\n".join((self.provider, self.account, self.kind, self.form, str(self.force), self.url))
+
+
+class Try(msgspec.Struct, frozen=True, order=True):
+    """Names one try of a task. After a failure at the CDN the same task goes again, as its next try."""
+
+    task: TaskId
+    number: int = 0
+
+
+TEXT_CHARACTERS_MAX = 300
+HISTORY_STEPS_MAX = 12
+
+
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of a task's history: when (epoch seconds), what came of it, and the vendor's words."""
 
@@ -109,70 +183,82 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str = ""
 
 
-HISTORY_STEPS_MAX = 20
-
-
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One URL to refresh or prefetch.
+    """One target to refresh or prefetch, for one cause.
 
-    `due` is in epoch seconds, 0 for at once. `force` matters to directories only. `then_prefetch`
-    asks for a prefetch once the refresh is complete.
+    `then_prefetch` asks for a prefetch once the refresh is complete. Why and until when a task waits is said by where
+    its note lies, so that nothing is written again when a reason is lifted.
     """
 
-    id: str
-    kind: Kind
-    form: Form
-    url: str
+    id: TaskId
+    target: Target
     site: str
     lane: Lane
     cause: Cause
-    force: bool = False
     then_prefetch: bool = False
-    attempt: int = 0
-    """How often it was part of a call that came to nothing, or failed at the CDN."""
-    failures: int = 0
+    calls_tried: int = 0
+    """Calls it was part of that came to nothing."""
+    cdn_failures: int = 0
     """How often the CDN accepted it and failed."""
-    due: float = 0.0
+    unknowns: int = 0
+    """Calls it was part of whose outcome was unknown and that were not carried out."""
+    blamed: int = 0
+    """Of those, in how many it was alone while other calls for its domain succeeded."""
+    part: str = ""
+    """Tasks of a call that failed share this mark and go apart from all others, until the bad one is found."""
     history: tuple[Step, ...] = ()
 
     def with_step(self, step: Step) -> Task:
-        """Add an entry to the history; the oldest ones give way."""
-        return msgspec.structs.replace(self, history=(*self.history, step)[-HISTORY_STEPS_MAX:])
+        """Add an entry to the history; an equal one before it and the oldest ones give way."""
+        cut = msgspec.structs.replace(step, message=step.message[:TEXT_CHARACTERS_MAX])
+        kept = self.history
+        if kept and (kept[-1].result, kept[-1].code) == (cut.result, cut.code):
+            kept = kept[:-1]
+        return msgspec.structs.replace(self, history=(*kept, cut)[-HISTORY_STEPS_MAX:])
 
     @property
-    def turn(self) -> str:
-        """Names this try of the task: after a failure at the CDN the same task goes again, as another turn."""
-        return f"{self.id}/{self.failures}" if self.failures else self.id
-
-    @property
-    def target(self) -> tuple[Kind, Form, bool, str]:
-        """Names what the task asks for: one unit covers all tasks that ask for the same."""
-        return (self.kind, self.form, self.force, self.url)
+    def this_try(self) -> Try:
+        """Names the current try."""
+        return Try(self.id, self.cdn_failures)
 
     @property
     def domain(self) -> str:
         """The accelerated domain, in lower case."""
-        return domain_of(self.url)
+        return self.target.domain
+
+    @property
+    def url(self) -> str:
+        """The URL of its target."""
+        return self.target.url
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """The tasks of one call: one kind, one form, one `force`, within the limits of a call.
+class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The tasks of one call: targets of one kind, form, `force`, provider and account, within the limits of a call.
 
-    Tasks may share a URL: it is sent once and covers all of them. `id` names the call in the spool
-    and in the outcome log; `created` is in epoch seconds, taken before the call.
+    Tasks may share a target: it is sent once and covers all of them. `id` names the call in the spool and in the
+    outcome log; `created` is in epoch seconds, taken before the call. `replaces` names the call that was refused and
+    of which this is a part: of that nothing is left to find out.
     """
 
     id: str
-    kind: Kind
-    form: Form
-    force: bool
     tasks: tuple[Task, ...]
     created: float
+    replaces: str = ""
+
+    @property
+    def target(self) -> Target:
+        """The target of its first task: kind, form, force, provider and account are those of all."""
+        return self.tasks[0].target
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The distinct URLs, in the order of the tasks: what is sent, and how many units it costs."""
         return tuple(dict.fromkeys(task.url for task in self.tasks))
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The distinct domains, in the order of the tasks."""
+        return tuple(dict.fromkeys(task.domain for task in self.tasks))
 
     @property
     def newest(self) -> dict[str, Task]:
@@ -188,28 +274,27 @@ class Batch(msgspec.Struct, frozen=True):
     def accepted(self, task_ids: tuple[str, ...], request_id: str, now: float) -> Submission:
         """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded."""
         newest = tuple(self.newest.values())
-        covered = {task.id for task in self.tasks}.difference(task.id for task in newest)
-        followed = msgspec.structs.replace(self, tasks=newest)
-        return Submission(followed, task_ids, request_id, now, tuple(sorted(covered)))
+        followed = {task.this_try for task in newest}
+        covered = tuple(sorted({task.this_try for task in self.tasks} - followed, key=lambda each: each.task))
+        return Submission(msgspec.structs.replace(self, tasks=newest), task_ids, request_id, now, covered)
 
 
 class Submission(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A batch as the spool keeps it: an intent while `task_ids` is empty, accepted afterwards.
+    """A call that the CDN accepted. Its batch has the newest task of each URL only; `covered` names the others.
 
-    Once accepted, the batch has the newest task of each URL only; `covered` has the ids of the others.
+    `request_id` is empty where the answer was lost and the task list has shown the call.
     """
 
     batch: Batch
     task_ids: tuple[str, ...] = ()
     request_id: str = ""
     accepted: float = 0.0
-    covered: tuple[str, ...] = ()
+    covered: tuple[Try, ...] = ()
 
     @property
-    def task_names(self) -> Iterator[str]:
-        """The ids of all tasks that this call was made for."""
-        yield from self.covered
-        yield from (task.id for task in self.batch.tasks)
+    def tries(self) -> frozenset[Try]:
+        """The tries that this call was made for."""
+        return frozenset(self.covered).union(task.this_try for task in self.batch.tasks)
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -271,8 +356,8 @@ def outcome(task: Task, result: Result, now: float, **details: object) -> Outcom
         lane=task.lane.name.lower(),
         url=task.url,
         domain=task.domain,
-        kind=task.kind.value,
-        form=task.form.value,
-        attempt=task.attempt,
+        kind=task.target.kind.value,
+        form=task.target.form.value,
+        attempt=task.calls_tried + task.cdn_failures,
         **details,  # type: ignore[arg-type]
     )

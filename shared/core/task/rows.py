@@ -1,16 +1,20 @@
-"""What the CDN says of its tasks: an acceptance, a row of the task list, and how to read one leniently."""
+"""What the CDN says of its tasks: an acceptance, a row of the task list, and whose a row is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
+from shared.core.task.model import Kind, Target
 
-class State(str, Enum):
+
+class RowState(str, Enum):
     """Where a row stands. What the vendor may add later reads as still running."""
 
     RUNNING = "running"
@@ -18,7 +22,12 @@ class State(str, Enum):
     FAILED = "failed"
 
 
-_STATES = {"complete": State.COMPLETE, "failed": State.FAILED, "timeout": State.FAILED, "canceled": State.FAILED}
+_STATES = {
+    "complete": RowState.COMPLETE,
+    "failed": RowState.FAILED,
+    "timeout": RowState.FAILED,
+    "canceled": RowState.FAILED,
+}
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -29,12 +38,12 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class CdnTask(msgspec.Struct, frozen=True):
-    """One row: one path of one task. `created` is in epoch seconds; `percent` from 0 to 100."""
+    """One row: one path of one task. `created` is in epoch seconds by the CDN's clock; `percent` from 0 to 100."""
 
     task_id: str
     url: str
     object_type: str
-    state: State
+    state: RowState
     status: str
     percent: float
     created: float
@@ -73,12 +82,51 @@ def task_from_row(row: Mapping[str, Any]) -> CdnTask:
         task_id=str(row.get("TaskId", "")),
         url=str(row.get("ObjectPath", "")),
         object_type=str(row.get("ObjectType", "")).lower(),
-        state=_STATES.get(status.lower(), State.RUNNING),
+        state=_STATES.get(status.lower(), RowState.RUNNING),
         status=status,
         percent=_percent(row.get("Process", "")),
         created=_moment(str(row.get("CreationTime", ""))),
         description=str(row.get("Description") or "").replace(" ", ""),
     )
+
+
+_PREFETCHES = frozenset({"preload", "prefetch", "push"})
+_DIRECTORIES = frozenset({"directory", "dir", "path"})
+_FORMS = {"file": "file", "regex": "regex", **dict.fromkeys(_DIRECTORIES, "directory")}
+
+
+def is_row_of(row: CdnTask, target: Target) -> bool:
+    """Whether a row can be of a target: of its URL, however it is spelled, and not of a kind or form that is another.
+
+    A type that nobody knows may be of any refresh: how the list calls ignore-params tasks is not documented.
+    """
+    if (row.object_type in _PREFETCHES) != (target.kind is Kind.PREFETCH):
+        return False
+    form = _FORMS.get(row.object_type)
+    if target.kind is Kind.REFRESH and form is not None and form != target.form.value:
+        return False
+    return plain_url(row.url) == plain_url(target.url)
+
+
+def plain_url(url: str) -> str:
+    """What stays the same however a URL is spelled: no scheme, the host in lower case, nothing percent-encoded."""
+    _, mark, rest = url.partition("://")
+    host, slash, path = (rest if mark else url).partition("/")
+    return host.lower() + slash + unquote(path, errors="surrogateescape").rstrip("/")
+
+
+class Rows:
+    """Rows, found by the target they are of; where one is spelled like the target, only such ones are."""
+
+    def __init__(self, rows: Iterable[CdnTask]) -> None:
+        self._by_url: dict[str, list[CdnTask]] = defaultdict(list)
+        for row in rows:
+            self._by_url[plain_url(row.url)].append(row)
+
+    def of(self, target: Target) -> list[CdnTask]:
+        """Find the rows of a target."""
+        found = [row for row in self._by_url.get(plain_url(target.url), []) if is_row_of(row, target)]
+        return [row for row in found if row.url == target.url] or found
 
 
 def _percent(value: Any) -> float:

@@ -1,0 +1,176 @@
+"""Mutants in; for each, the test that noticed it out, or that none did.
+
+1. The tests must pass as the modules are. That run also tells which test reaches which statement, in what time.
+2. A mutant is tried with the tests that reach its statement; one that runs as its module is imported, with all.
+3. First come tests that noticed a mutant of the same function, then those that reach its module; quick ones first.
+4. A later stage's tests are for what survived the earlier ones. What no test reaches has survived.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import time
+import warnings
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+from scripts.mutation.children import Children, Tell, Told
+from scripts.mutation.ground import Ground
+from scripts.mutation.inject import marked
+from scripts.mutation.mutants import Mutant
+from scripts.mutation.trial import COLLECT_SECONDS_MAX, Trial, run
+
+BASELINE_SECONDS_MAX = 900.0
+SECONDS_AT_LEAST = 3.0
+"""What any test may take, in CPU time, before its loop counts as endless."""
+TIMES_AS_LONG = 10.0
+"""How many times as long as without a change a test may take."""
+WAIT_TIMES_AS_LONG = 4.0
+"""How many times as long, by the clock on the wall, all tests of a trial may take: one of them may wait for ever."""
+
+
+class Verdict(NamedTuple):
+    """What became of a mutant: the test that failed, empty if none did; whether it hung; whether any test got there."""
+
+    mutant: Mutant
+    killer: str
+    late: bool = False
+    reached: bool = True
+
+
+class Stage(NamedTuple):
+    """Tests as pytest takes them: how long each took (CPU seconds), which reach a statement, and which a module."""
+
+    tests: Sequence[str]
+    times: Mapping[str, float]
+    by_statement: Mapping[str, frozenset[str]]
+    by_file: Mapping[str, frozenset[str]]
+
+    def chosen(self, mutant: Mutant, killers: Sequence[str]) -> list[str]:
+        """Choose the tests that can notice a mutant, those first that are likely to."""
+        near = self.by_file.get(mutant.file, frozenset())
+        able = self.by_statement.get(f"{mutant.file}:{mutant.statement}", ()) if mutant.statement else self.times
+        likely = {test: number for number, test in enumerate(killers)}
+        return sorted(able, key=lambda test: (likely.get(test, len(likely)), test not in near, self.times[test]))
+
+
+class Judge:
+    """Tries mutants on a ground, `jobs` at a time; what they leave behind lies in `folder`."""
+
+    def __init__(self, ground: Ground, jobs: int, folder: Path) -> None:
+        self._ground, self._folder = ground, folder
+        self._children: Children[tuple[Mutant, int]] = Children(jobs, folder)
+        self._killers: dict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=8))
+        self._texts = {path.relative_to(ground.root).as_posix(): path.read_text("utf-8") for path in ground.paths()}
+        self._stages = self._baseline(jobs)
+
+    def verdicts(self, mutants: Iterable[Mutant], ends: float = float("inf")) -> Iterator[Verdict]:
+        """Try mutants; none is begun after `ends`, by the monotonic clock."""
+        waiting = iter(mutants)
+        going = True
+        while going or len(self._children):
+            while going and not self._children.is_full:
+                mutant = next(waiting, None) if time.monotonic() < ends else None
+                going = mutant is not None
+                if mutant and not self._start(mutant, 0):
+                    yield Verdict(mutant, "", reached=False)
+            if len(self._children):
+                yield from self._end(*self._children.next())
+
+    def _end(self, ticket: tuple[Mutant, int], told: Told | None) -> Iterator[Verdict]:
+        mutant, stage = ticket
+        if told is None:
+            yield Verdict(mutant, "a crash")
+        elif told["broken"]:
+            raise SystemExit(f"the tests could not be run on {mutant}: {told['broken']}")
+        elif told["failed"]:
+            killers = self._killers[mutant.file, mutant.where]
+            if told["failed"] not in killers:
+                killers.appendleft(told["failed"])
+            yield Verdict(mutant, told["failed"], told["late"])
+        elif not self._start(mutant, stage + 1):
+            yield Verdict(mutant, "")
+
+    def _start(self, mutant: Mutant, first: int) -> bool:
+        """Try a mutant with the next stage that reaches it, if there is one."""
+        killers = tuple(self._killers[mutant.file, mutant.where])
+        for number in range(first, len(self._stages)):
+            stage = self._stages[number]
+            chosen = stage.chosen(mutant, killers)
+            if chosen:
+                seconds = {test: SECONDS_AT_LEAST + TIMES_AS_LONG * stage.times[test] for test in chosen}
+                longest = COLLECT_SECONDS_MAX + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
+                changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
+                self._children.start((mutant, number), self._work(changed, stage.tests, chosen, seconds), longest)
+                return True
+        return False
+
+    def _work(
+        self, code: Mapping[Path, CodeType], tests: Sequence[str], chosen: Sequence[str], seconds: Mapping[str, float]
+    ) -> Callable[[Tell], None]:
+        def work(tell: Tell) -> None:
+            run(Trial(self._ground.root, code, tests, chosen, seconds, self._folder / f"tmp-{os.getpid()}"), tell)
+
+        return work
+
+    def _baseline(self, jobs: int) -> list[Stage]:
+        """Run all tests on the modules as they are, then import what they import of others, for the forks to have."""
+        code: dict[Path, CodeType] = {}
+        for file, text in self._texts.items():
+            code |= _compiled(self._ground.root, file, marked(file, text))
+        children: Children[int] = Children(jobs, self._folder)
+        stages: dict[int, Stage] = {}
+        waiting = deque(enumerate(self._ground.stages))
+        outputs: dict[int, Path] = {}
+        while waiting or len(children):
+            while waiting and not children.is_full:
+                number, tests = waiting.popleft()
+                outputs[number] = children.start(number, self._work(code, tests, (), {}), BASELINE_SECONDS_MAX)
+            number, told = children.next()
+            if told is None or told["broken"] or told["failed"]:
+                output = outputs[number].read_text("utf-8", "replace")
+                raise SystemExit(f"the tests must pass before anything is changed:\n{output[-4000:]}")
+            stages[number] = _stage(self._ground.stages[number], told)
+            _import_others(self._ground.root, told["modules"])
+        return [stages[number] for number in sorted(stages)]
+
+
+def _stage(tests: Sequence[str], told: Told) -> Stage:
+    """Turn round what each test reached. What was reached outside of any test, say by a fixture, is reached by all."""
+    by_statement: dict[str, set[str]] = defaultdict(set)
+    for test, names in told["reached"].items():
+        for name in names:
+            by_statement[name].update([test] if test else told["times"])
+    by_file: dict[str, set[str]] = defaultdict(set)
+    for name, able in by_statement.items():
+        by_file[name.partition(":")[0]] |= able
+    return Stage(
+        tests,
+        told["times"],
+        {name: frozenset(able) for name, able in by_statement.items()},
+        {name: frozenset(able) for name, able in by_file.items()},
+    )
+
+
+def _compiled(root: Path, file: str, source: str | ast.Module) -> dict[Path, CodeType]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # A change may look odd.
+        return {root / file: compile(source, root / file, "exec", dont_inherit=True)}
+
+
+def _import_others(root: Path, modules: Iterable[str]) -> None:
+    """Import what is not of this tree, so that no fork has to. What cannot be imported alone, they import."""
+    ours = {path.stem for path in root.iterdir()} | {"conftest"}
+    for name in modules:
+        if name.partition(".")[0] not in ours and not name.startswith(("test_", "__")):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    importlib.import_module(name)
+                except Exception:  # noqa: BLE001, S112 - it is only to save time
+                    continue

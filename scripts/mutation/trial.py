@@ -1,0 +1,134 @@
+"""Run some tests on modules as they are given, in a process made for it; tell which failed first, or what was reached.
+
+It ends at the first failure. A test that takes far longer than it should counts as failed: its loop may have no end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import hypothesis
+import pytest
+
+from scripts.mutation.inject import inject
+
+COLLECT_SECONDS_MAX = 60.0
+"""How much CPU time the imports and the collection may take."""
+
+_NO_SHRINKING = [
+    phase for phase in hypothesis.Phase if phase not in {hypothesis.Phase.shrink, hypothesis.Phase.explain}
+]
+
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Trial(NamedTuple):
+    """Code for modules by path, tests as pytest takes them, and which of them run in which order: all where empty.
+
+    `seconds` is the CPU time that each of the chosen may take.
+    """
+
+    root: Path
+    code: Mapping[Path, CodeType]
+    tests: Sequence[str]
+    chosen: Sequence[str]
+    seconds: Mapping[str, float]
+    folder: Path
+    """For what the tests write."""
+
+
+def run(trial: Trial, tell: Tell) -> None:
+    """Run the tests; tell `failed` (a test, or empty) and `late`, or `broken` where they could not be run.
+
+    Where all pass it also tells `times` by test, what each `reached`, and which `modules` were imported for it.
+    """
+    os.chdir(trial.root)
+    sys.path.insert(0, str(trial.root))
+    watch = _Watch(trial, tell)
+    inject(trial.root, trial.code, watch.reach)
+    options = ["-p", "no:xdist", "--rootdir", str(trial.root), "--basetemp", str(trial.folder)]
+    with_limit(COLLECT_SECONDS_MAX, watch.too_late)
+    code = pytest.main([*options, *trial.tests], plugins=[watch])
+    told = {"times": watch.times, "reached": {test: sorted(names) for test, names in watch.reached.items()}}
+    tell(
+        {"failed": "", "broken": "" if code == pytest.ExitCode.OK else f"pytest ended with {code}"} | told | _modules()
+    )
+
+
+def _modules() -> dict[str, list[str]]:
+    return {"modules": list(sys.modules)}
+
+
+def with_limit(seconds: float, on_late: Callable[[int, FrameType | None], None]) -> None:
+    """Call `on_late` once the process has used so much more CPU time; never for 0."""
+    signal.signal(signal.SIGPROF, on_late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+class _Watch:
+    """What pytest tells its plugins."""
+
+    def __init__(self, trial: Trial, tell: Tell) -> None:
+        self._trial, self._tell = trial, tell
+        self._test = ""
+        self.times: dict[str, float] = {}
+        self.reached: dict[str, set[str]] = {"": set()}
+
+    def reach(self, name: str) -> None:
+        """Note that a marked statement was reached; outside of tests, under an empty name."""
+        self.reached[self._test].add(name)
+
+    def too_late(self, _number: int, _frame: FrameType | None) -> None:
+        """End here: the loop that the test hangs in ends no other way."""
+        self._end(self._test or "collection", late=True)
+
+    def _end(self, test: str, *, late: bool = False) -> None:
+        self._tell({"failed": test, "late": late, "broken": ""})
+        if self._trial.chosen:
+            os._exit(0)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self) -> None:
+        """Once it has failed, an example need not be made small; and a busy machine must not make a test fail."""
+        usual = hypothesis.settings.default or hypothesis.settings()
+        health = {*usual.suppress_health_check, hypothesis.HealthCheck.too_slow}
+        hypothesis.settings.register_profile(
+            "mutation", parent=usual, phases=_NO_SHRINKING, deadline=None, suppress_health_check=list(health)
+        )
+        hypothesis.settings.load_profile("mutation")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep what was chosen, in its order."""
+        if self._trial.chosen:
+            by_id = {item.nodeid: item for item in items}
+            items[:] = [by_id[name] for name in self._trial.chosen if name in by_id]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module that cannot be imported is a failure, too."""
+        if report.failed:
+            self._end(report.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Time a test, and end it where it hangs."""
+        self._test, started = item.nodeid, time.process_time()
+        self.reached[item.nodeid] = set()
+        with_limit(self._trial.seconds.get(item.nodeid, 0), self.too_late)
+        outcome = yield
+        with_limit(0, self.too_late)
+        self._test = ""
+        self.times[item.nodeid] = time.process_time() - started
+        return outcome
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The first failure is enough."""
+        if report.failed:
+            self._end(report.nodeid)

@@ -1,0 +1,289 @@
+"""The answer to one call in; what becomes of its tasks, and which parts of it go next, out.
+
+Rules:
+
+1. What the CDN refused of several domains is split by domain once, unless it is known to be the account's.
+2. A call in which something can never go is searched for it in halves: where one half is accepted, the other holds it.
+3. A call that a minute or a day does not leave is made smaller until it fits.
+4. What does not tell the outcome moves nothing: the call's tasks are unknown until the task list has been asked.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from shared.core.decide.moves import Alarm, Decision, Facts
+from shared.core.errors import (
+    AccountRefused,
+    BadDomain,
+    CdnError,
+    MinuteSpent,
+    OutcomeUnknown,
+    QuotaSpent,
+    Refused,
+    Rejected,
+    Throttled,
+    TooLarge,
+    Unsent,
+)
+from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, per_minute
+from shared.core.plan.planning import Call, Shrunk
+from shared.core.plan.retry import REFUSED_PAUSE_SECONDS, backoff, trouble_pause
+from shared.core.plan.split import by_domain, by_target, first_targets, in_parts
+from shared.core.task.model import Batch, Result, Task, outcome
+from shared.core.task.notes import Place
+from shared.core.task.rows import Accepted
+from shared.core.task.stored import CallKey
+from shared.core.task.waits import Wait, Why, minute_of_domain, quota_of, trouble_of
+
+SERVICE_PAUSE_SECONDS = 55.0
+"""How often one call is tried while the CDN is in trouble: once a minute, a little less so that no ring is missed."""
+ASIDE_UNTIL_FOUND = 2
+"""After so many bad targets in one call, halves are sent as they come: laying them aside pays for a few only."""
+SMALLEST_STEP_SHARE = 16
+"""A call is made smaller down to this share of what was refused; what is left then waits for the next minute."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """One call that was made: its intent's key, when it was answered, and either its acceptance or the error."""
+
+    call: Call
+    batch: Batch
+    key: CallKey
+    at: float
+    accepted: Accepted | None = None
+    error: CdnError | None = None
+    was_refused_before: bool = False
+    """Whether the day's quota has refused a call of this unit before, though a reading since said otherwise."""
+
+
+def of_reply(reply: Reply, facts: Facts, decision: Decision) -> None:
+    """Decide what follows an answer."""
+    error = reply.error
+    if reply.accepted is not None:
+        _accepted(reply, reply.accepted, facts, decision)
+        return
+    if isinstance(error, OutcomeUnknown):
+        _unknown(reply, error, facts, decision)
+        return
+    decision.served.append(reply.key)  # nothing was carried out: there is nothing to find out of it
+    if isinstance(error, Rejected):
+        _rejected(reply, error, decision)
+    elif isinstance(error, MinuteSpent):
+        _minute_spent(reply, facts, decision)
+    elif isinstance(error, QuotaSpent):
+        _quota_spent(reply, facts, decision)
+    elif isinstance(error, AccountRefused | Unsent | Throttled):
+        _everything_waits(reply, error, facts, decision)
+    elif isinstance(error, Refused):
+        _refused(reply, error, facts, decision)
+    else:
+        raise TypeError(f"no rule says what follows a {type(error).__name__}")
+
+
+def _accepted(reply: Reply, accepted: Accepted, facts: Facts, decision: Decision) -> None:
+    decision.met("reply: accepted")
+    decision.accepted(reply.batch, accepted, reply.at)
+    decision.served.append(reply.key)
+    books = decision.books.after(reply.batch, reply.at, facts.provider)
+    decision.books = books.with_success(reply.batch, reply.at, facts.provider)
+    call = reply.call
+    if call.other:
+        decision.met("reply: accepted, so the other half is bad")
+        half = msgspec.structs.replace(call, tasks=call.other, other=(), replaces=reply.batch.replaces)
+        _search(half, None, decision)
+    elif call.aside:
+        decision.met("reply: accepted, so what was laid aside goes")
+        decision.calls.append(Call(call.aside, reply.batch.replaces, found=call.found))
+    if call.shrunk and call.shrunk.behind:
+        _smaller(reply, call.shrunk.behind, call.shrunk.wait, facts, decision)
+
+
+def _unknown(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
+    """Book the call as spent; its intent stays, so its tasks are held back until the task list has been asked."""
+    decision.met("reply: unknown")
+    batch = reply.batch
+    decision.books = decision.books.after(batch, reply.at, facts.provider)
+    words = {"code": error.code, "message": error.message, "request_id": error.request_id}
+    decision.outcomes += [outcome(task, Result.UNCERTAIN, reply.at, call=batch.id, **words) for task in batch.tasks]
+    call = reply.call
+    if call.other:  # what this half would have told of the other one is unknown too
+        decision.calls.append(Call(call.other, replaces=call.replaces, found=call.found))
+    if call.aside:
+        decision.calls.append(Call(call.aside, replaces=call.replaces, found=call.found))
+
+
+def _rejected(reply: Reply, error: CdnError, decision: Decision) -> None:
+    call, batch = reply.call, reply.batch
+    domains = by_domain(call.tasks)
+    if len(domains) > 1:
+        decision.met("reply: rejected, split by domain")
+        decision.calls += [Call(part, replaces=batch.id) for part in domains]
+    elif isinstance(error, TooLarge) and len(by_target(call.tasks)) > 1:
+        decision.met("reply: too large, halved")
+        decision.calls += [Call(part, replaces=batch.id) for part in in_parts(call.tasks, 2)]
+    elif isinstance(error, BadDomain):
+        decision.met("reply: a domain that is not the account's")
+        decision.buried(call.tasks, error.code, error.message, error.request_id)
+        _alarm_of_domain(error, call.target.domain, decision)
+    else:
+        _search(msgspec.structs.replace(call, replaces=batch.id), error, decision)
+        return
+    if call.aside:
+        decision.calls.append(Call(call.aside, replaces=batch.id))
+
+
+def _search(call: Call, error: CdnError | None, decision: Decision) -> None:
+    """Go on with the search in a part that is known to hold something bad; `error` is the CDN's word where it was sent.
+
+    A target is given up with the CDN's own words about it, so the last one is always sent alone.
+    """
+    parts = in_parts(call.tasks, 2)
+    if len(parts) > 1:
+        decision.met("reply: rejected, halved")
+        first, second = parts
+        if call.found < ASIDE_UNTIL_FOUND and error is not None and call.other:
+            aside = (*call.other, *call.aside)
+            step = Call(first, call.replaces, other=second, aside=aside, found=call.found)
+            decision.calls.append(step)
+            return
+        if call.other and error is not None:
+            decision.calls.append(Call(call.other, call.replaces, found=call.found))
+        decision.calls.append(Call(first, call.replaces, other=second, aside=call.aside, found=call.found))
+        return
+    if error is None:
+        decision.met("reply: the bad one is sent alone")
+        decision.calls.append(Call(call.tasks, call.replaces, aside=call.aside, found=call.found))
+        return
+    decision.met("reply: rejected alone, given up")
+    decision.buried(call.tasks, error.code, error.message, error.request_id)
+    is_rare = call.found < ASIDE_UNTIL_FOUND
+    for left in ((*call.other, *call.aside),) if is_rare else (call.other, call.aside):
+        if left:
+            decision.calls.append(Call(left, call.replaces, found=call.found + 1))
+
+
+def _minute_spent(reply: Reply, facts: Facts, decision: Decision) -> None:
+    domains = by_domain(reply.call.tasks)
+    if len(domains) > 1:
+        decision.met("reply: a minute is spent, split by domain")
+        decision.calls += [Call(part, replaces=reply.batch.id) for part in domains]
+        return
+    decision.met("reply: a minute is spent")
+    target = reply.call.target
+    wait = minute_of_domain(facts.provider.unit(target), target.domain)
+    _smaller(reply, (*reply.call.tasks, *_behind(reply.call)), wait, facts, decision)
+
+
+def _quota_spent(reply: Reply, facts: Facts, decision: Decision) -> None:
+    """Read the quota anew and plan by it; where that has been done before, make the call smaller until it fits."""
+    if not reply.was_refused_before and not reply.call.shrunk:
+        decision.met("reply: the day is spent, read again")
+        decision.books = msgspec.structs.replace(decision.books, read_at=0.0)
+        return
+    decision.met("reply: the day is spent")
+    wait = quota_of(facts.provider.unit(reply.call.target))
+    _smaller(reply, (*reply.call.tasks, *_behind(reply.call)), wait, facts, decision)
+
+
+def _behind(call: Call) -> tuple[Task, ...]:
+    return call.shrunk.behind if call.shrunk else ()
+
+
+def _smaller(reply: Reply, left: tuple[Task, ...], wait: Wait, facts: Facts, decision: Decision) -> None:
+    """Try half as many targets of what is left; below a share of the first call they wait for the minute or the day."""
+    shrunk, whole = reply.call.shrunk, len(by_target(left))
+    step = min(shrunk.step if shrunk else whole, whole) // 2
+    least = shrunk.least if shrunk else max(1, whole // SMALLEST_STEP_SHARE)
+    if step >= least:
+        decision.met("reply: tried with fewer targets")
+        tasks, behind = first_targets(left, step)
+        decision.calls.append(Call(tasks, reply.batch.replaces, shrunk=Shrunk(step, least, wait, behind)))
+        return
+    now, books = reply.at, decision.books
+    if wait.why is Why.QUOTA:
+        decision.met("reply: nothing is left of the day")
+        decision.books = books.without(wait.unit, now, facts.provider)
+    else:
+        decision.met("reply: nothing is left of the minute")
+        limit = per_minute(wait.unit, facts.limits, facts.provider)
+        decision.books = books.minute_full(wait.unit, wait.domain, limit, now, facts.provider)
+    for task in left:
+        decision.waits(task, Place(wait))
+
+
+def _everything_waits(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
+    """Hold back all calls; the tasks stay where they are, so nothing is written for them."""
+    now, books = reply.at, decision.books
+    if isinstance(error, Throttled):
+        decision.met("reply: throttled")
+        pause = max(error.wait_seconds, backoff(3, facts.chance))
+        decision.books = books.hold(FLOW, now + pause, now, error.code, error.message)
+        return
+    decision.met("reply: unsent" if isinstance(error, Unsent) else "reply: the account is refused")
+    slot = SERVICE if isinstance(error, Unsent) else ACCOUNT
+    pause = SERVICE_PAUSE_SECONDS if slot == SERVICE else REFUSED_PAUSE_SECONDS - 5
+    decision.books = books.hold(slot, now + pause, now, error.code, error.message, failed=True)
+    if not decision.books.holds[slot].told:
+        decision.books = decision.books.told([slot])
+        decision.alarms.append(_alarm_of_account(error))
+
+
+def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
+    call = reply.call
+    domains = by_domain(call.tasks)
+    if len(domains) > 1:
+        decision.met("reply: refused, split by domain")
+        decision.calls += [Call(part, replaces=reply.batch.id) for part in domains]
+        return
+    decision.met("reply: a domain is refused")
+    hold_domain(call.tasks, error.code, error.message, facts, decision)
+    slot = trouble_of(facts.provider.unit(call.target), call.target.domain).slot
+    if not decision.books.holds[slot].told:
+        decision.books = decision.books.told([slot])
+        _alarm_of_domain(error, call.target.domain, decision)
+    left = (*call.other, *call.aside, *_behind(call))
+    for task in left:
+        decision.waits(task, Place(trouble_of(facts.provider.unit(task.target), task.domain)))
+
+
+def hold_domain(tasks: tuple[Task, ...], code: str, message: str, facts: Facts, decision: Decision) -> None:
+    """Let the tasks of a domain in trouble wait apart from all others."""
+    target = tasks[0].target
+    trouble = trouble_of(facts.provider.unit(target), target.domain)
+    before = decision.books.holds.get(trouble.slot)
+    pause = trouble_pause((before.tries if before else 0) + 1)
+    now = decision.now
+    decision.books = decision.books.hold(trouble.slot, now + pause, now, code, message, failed=True)
+    for task in tasks:
+        decision.waits(task, Place(trouble), why=f"{code}: {message}" if message else code)
+
+
+def _alarm_of_account(error: CdnError) -> Alarm:
+    if isinstance(error, Unsent):
+        return Alarm(
+            "the CDN's endpoint cannot be reached; tasks wait",
+            "give the functions a way to the internet (internetAccess: true, or a NAT gateway or PROXY inside a VPC), "
+            "and see that CDN_ENDPOINT is right",
+            error.code,
+            error.message,
+        )
+    return Alarm(
+        "the CDN refuses this account's calls; tasks wait, and one call a minute is tried",
+        "see that the functions' role is valid and may use the CDN, and that the account is not overdue or suspended",
+        error.code,
+        error.message,
+        error.request_id,
+    )
+
+
+def _alarm_of_domain(error: CdnError, domain: str, decision: Decision) -> None:
+    decision.alarms.append(
+        Alarm(
+            f"the CDN refuses calls for {domain}",
+            "see that the domain is the account's, online and fully configured, and that the role's policy names it",
+            error.code,
+            error.message,
+            error.request_id,
+        )
+    )

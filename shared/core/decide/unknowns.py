@@ -1,0 +1,220 @@
+"""Calls of unknown outcome and what the task list shows of them in; what becomes of their tasks out.
+
+Rules:
+
+1. A target that has a row of its own was accepted; each row is given away once, to the newest call that can have it.
+2. "No row" counts only from a complete listing, read late enough after the call, twice. The call's tasks then go again.
+3. That a call came to nothing is held against its tasks only if other calls for their domain were accepted meanwhile:
+   they then go in parts until the bad one is alone. Otherwise the domain is in trouble if other domains' calls were
+   accepted, else the CDN: nothing is split, counted or given up.
+4. What a later call has covered since does not go again. Only a call that was answered covers: what the task list has
+   shown may be of an earlier moment than it seems.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from shared.core.decide.moves import Decision, Facts
+from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, hold_domain
+from shared.core.plan.books import SERVICE
+from shared.core.plan.retry import BLAMED_TRIES_MAX, blamed_pause
+from shared.core.plan.split import by_domain, by_target, in_parts
+from shared.core.task.model import Batch, Result, Step, Submission, Target, Task, digest
+from shared.core.task.rows import Accepted, CdnTask, Rows
+from shared.core.task.stored import CallKey
+
+CLOCKS_AGREE_SECONDS = 2.0
+"""Of two calls made this close to each other nobody can tell which came first."""
+PARTS_OF_UNKNOWN = 8
+"""Each level of the search costs a wait for rows, so it goes in more parts than two."""
+NOTHING = "NotCarriedOut"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A call of unknown outcome, and what the task list has shown.
+
+    `rows` are all of its domains, kind and time that came; `is_none` tells that they were complete, late enough and
+    looked at twice; `acceptance` is there where a drain died after the answer.
+    """
+
+    key: CallKey
+    batch: Batch
+    rows: tuple[CdnTask, ...] = ()
+    since: float = 0.0
+    """Rows from before this moment, by the CDN's clock, cannot be of this call."""
+    is_none: bool = False
+    acceptance: Submission | None = None
+    is_replaced: bool = False
+    """Whether another call is known to have been made since it was refused."""
+    samples: frozenset[Target] = frozenset()
+    """Where the listing is too long to be read: the targets that were asked for one by one, which speak for all."""
+    is_forgotten: bool = False
+    """Whether it is older than what the task list tells of."""
+
+
+def of_asked(asked: Sequence[Asked], followed: Iterable[Submission], facts: Facts, decision: Decision) -> list[Asked]:
+    """Decide about calls of unknown outcome, the newest first; returns those about which nothing is known yet."""
+    known = list(followed)
+    open_calls = []
+    for each in sorted(asked, key=lambda one: one.batch.created, reverse=True):
+        if each.is_replaced:
+            decision.met("unknown: replaced by its parts")
+            decision.served.append(each.key)
+        elif each.acceptance is not None:
+            decision.met("unknown: accepted, and its drain died")
+            _was_accepted(each, each.acceptance, decision)
+        elif not _settled(each, known, facts, decision):
+            open_calls.append(each)
+    return open_calls
+
+
+def _was_accepted(each: Asked, acceptance: Submission, decision: Decision) -> None:
+    decision.accepted(each.batch, Accepted(acceptance.task_ids, acceptance.request_id), acceptance.accepted)
+    decision.served.append(each.key)
+
+
+def _settled(each: Asked, known: list[Submission], facts: Facts, decision: Decision) -> bool:
+    """Decide about one call by its rows; False where they do not tell."""
+    found = _own_rows(each, known)
+    left = tuple(task for task in each.batch.tasks if task.target not in found)
+    if each.samples:
+        is_all = each.samples.issubset(found)
+        left = () if is_all else each.batch.tasks
+        found = found if is_all else {}
+    if left and not (each.is_none or each.is_forgotten):
+        return False
+    if found:
+        batch = each.batch
+        if left:  # the intent's own name would speak for all of it
+            decision.met("unknown: the task list has a part of it")
+            there = tuple(task for task in batch.tasks if task not in left)
+            batch = msgspec.structs.replace(batch, id=digest(batch.id, "part"), tasks=there)
+        ids = tuple(dict.fromkeys(found.values()))
+        submission = batch.accepted(ids, "", decision.now)
+        decision.met("unknown: the task list has it")
+        decision.accepts.append((submission, decision.now))
+        decision.accepted(batch, Accepted(ids), decision.now)
+        known.append(submission)
+    if left:
+        _came_to_nothing(each, left, known, facts, decision)
+    decision.served.append(each.key)
+    return True
+
+
+def _own_rows(each: Asked, known: Iterable[Submission]) -> dict[Target, str]:
+    """Give each target the id of the oldest row that can be of this call and of no other call of ours."""
+    rows = Rows(row for row in each.rows if row.created >= each.since)
+    others = [other for other in known if other.batch.id != each.batch.id]
+    claimed = Counter(
+        (task.target, task_id) for other in others for task in other.batch.tasks for task_id in other.task_ids
+    )
+    found = {}
+    for target in dict.fromkeys(task.target for task in each.batch.tasks):
+        counts = Counter(row.task_id for row in rows.of(target))
+        own = [row for row in rows.of(target) if counts[row.task_id] > claimed[target, row.task_id]]
+        if own:
+            found[target] = min(own, key=lambda row: row.created).task_id
+    return found
+
+
+def _came_to_nothing(
+    each: Asked, tasks: tuple[Task, ...], known: Sequence[Submission], facts: Facts, decision: Decision
+) -> None:
+    """Let the tasks of a call that was not carried out go again, but for those that another call covers since."""
+    others = [other for other in known if other.batch.id != each.batch.id]
+    made = frozenset[object]().union(*(other.tries for other in others))
+    since = each.batch.created + CLOCKS_AGREE_SECONDS
+    later = [task for other in others if other.request_id and other.batch.created > since for task in other.batch.tasks]
+    refreshed, prefetched = {task.target for task in later}, {task.target for task in later if task.then_prefetch}
+    covered = [
+        task
+        for task in tasks
+        if task.this_try in made or task.target in (prefetched if task.then_prefetch else refreshed)
+    ]
+    decision.superseded(covered, "covered by a later call")
+    left = tuple(task for task in tasks if task not in covered)
+    if not left:
+        decision.met("unknown: covered since")
+    elif each.is_forgotten:
+        decision.met("unknown: the task list has forgotten it")
+        _once_more(left, decision)
+    else:
+        for part in by_domain(left):
+            _of_domain(each, part, facts, decision, alone=len(each.batch.domains) == 1)
+
+
+def _once_more(tasks: tuple[Task, ...], decision: Decision) -> None:
+    step = Step(
+        decision.now, Result.UNCERTAIN, "Forgotten", "the task list tells of the last days only; it goes once more"
+    )
+    for task in tasks:
+        decision.again(task, _tried(task), step, 0.0)
+    decision.met("unknown: goes once more")
+
+
+def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Decision, *, alone: bool) -> None:
+    """Decide for the tasks of one domain: again as a whole, in parts, later, or never."""
+    domain, begun = tasks[0].domain, each.batch.created
+    if not alone:
+        decision.met("unknown: goes again by domain")
+        _again(tasks, f"{each.batch.id} {domain}", decision)
+    elif all(task.unknowns == 0 for task in tasks):
+        decision.met("unknown: goes again as a whole")
+        _again(tasks, each.batch.id, decision)
+    elif not decision.books.went_well_since(begun, domain):
+        _in_trouble(tasks, begun, facts, decision)
+    elif len(by_target(tasks)) > 1:
+        decision.met("unknown: goes again in parts")
+        for part in in_parts(tasks, PARTS_OF_UNKNOWN):
+            _again(part, f"{each.batch.id} {part[0].url}", decision)
+    else:
+        _blamed(tasks, decision)
+
+
+def _in_trouble(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: Decision) -> None:
+    """Nothing of the domain has gone since the call was begun: nobody knows that the content is to blame."""
+    code, message = NOTHING, "the CDN did not carry the call out"
+    if decision.books.went_well_since(begun):
+        decision.met("unknown: the domain is in trouble")
+        hold_domain(tuple(_known_to_fail(task) for task in tasks), code, message, facts, decision)
+        return
+    decision.met("unknown: the CDN is in trouble")
+    now = decision.now
+    decision.books = decision.books.hold(SERVICE, now + SERVICE_PAUSE_SECONDS, now, code, message, failed=True)
+    for task in tasks:
+        decision.changed(task, _known_to_fail(task))
+
+
+def _blamed(tasks: tuple[Task, ...], decision: Decision) -> None:
+    """The call of one target came to nothing while others of its domain went."""
+    for task in tasks:
+        blamed = task.blamed + 1
+        after = msgspec.structs.replace(_tried(task), blamed=blamed)
+        if blamed >= BLAMED_TRIES_MAX:
+            decision.met("unknown: blamed, given up")
+            why = f"{blamed} calls for it alone came to nothing while others of its domain were accepted"
+            decision.buried([after], NOTHING, why)
+        else:
+            decision.met("unknown: blamed, goes again later")
+            step = Step(decision.now, Result.UNCERTAIN, NOTHING, "others of its domain were accepted meanwhile")
+            decision.again(task, after, step, blamed_pause(blamed))
+
+
+def _again(tasks: tuple[Task, ...], mark: str, decision: Decision) -> None:
+    """Let tasks go at once, apart from all others."""
+    part = digest(mark)[:8]
+    for task in tasks:
+        decision.changed(task, msgspec.structs.replace(_tried(task), part=part))
+
+
+def _tried(task: Task) -> Task:
+    return msgspec.structs.replace(task, calls_tried=task.calls_tried + 1, unknowns=task.unknowns + 1)
+
+
+def _known_to_fail(task: Task) -> Task:
+    """A task that is told apart, though its failure is not counted."""
+    return msgspec.structs.replace(task, unknowns=max(1, task.unknowns))

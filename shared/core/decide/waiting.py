@@ -1,0 +1,100 @@
+"""Tasks that wait in; which calls to make for them, and what waits on, is over or was told before, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from shared.core.decide.moves import Decision, Facts
+from shared.core.plan.books import next_reset
+from shared.core.plan.planning import joined, plan
+from shared.core.task.model import Kind, Submission, Task, Try
+from shared.core.task.notes import Place
+from shared.core.task.waits import Why
+
+REFRESH_LOOK_SECONDS = 50.0
+"""How often prefetches that wait for refreshes of their URLs are looked at again."""
+NO_DOMAIN = "NoSuchDomain"
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Tasks that may go, and what has to do with them.
+
+    `elsewhere` are tasks that wait and may not go yet, `running` refreshes that the CDN has not completed; None where
+    these could not all be seen, so that no prefetch may go. `made` are accepted calls that an event may have asked for
+    when it was told before. `held` names tries whose call's outcome is unknown, `ended` those that moved before.
+    """
+
+    tasks: tuple[Task, ...]
+    elsewhere: tuple[Task, ...] = ()
+    running: tuple[Task, ...] | None = ()
+    made: tuple[Submission, ...] = ()
+    held: frozenset[Try] = frozenset()
+    ended: frozenset[Try] = frozenset()
+
+
+def of_waiting(waiting: Waiting, facts: Facts, decision: Decision) -> None:
+    """Decide about tasks that may go."""
+    tasks = _left(waiting.tasks, waiting)
+    tasks = _without_repeated(tasks, waiting.made, decision)
+    tasks = _without_foreign(tasks, facts, decision)
+    if waiting.running is None:
+        decision.met("waiting: prefetches wait, since not all refreshes were seen")
+        tasks = [task for task in tasks if task.target.kind is Kind.REFRESH]
+    elsewhere = _left(waiting.elsewhere, waiting)
+    refreshes = [*(waiting.running or ()), *elsewhere, *waiting.tasks]
+    planned = plan(tasks, decision.books, facts.limits, facts.provider, decision.now, _only(refreshes, tasks, waiting))
+    if planned.calls:
+        planned = joined(planned, elsewhere)
+    decision.superseded(planned.void, "the object was removed")
+    decision.calls += planned.calls
+    for task, place in planned.waits:
+        _wait(task, place, facts, decision)
+
+
+def _left(tasks: Iterable[Task], waiting: Waiting) -> list[Task]:
+    """Leave out what has ended, and what belongs to a call of unknown outcome."""
+    gone = waiting.held | waiting.ended
+    return [task for task in tasks if task.this_try not in gone]
+
+
+def _only(refreshes: list[Task], tasks: list[Task], waiting: Waiting) -> list[Task]:
+    """Of refreshes that wait or run, those that are not planned themselves, and that have not ended."""
+    planned = {task.this_try for task in tasks} | waiting.ended
+    return [task for task in refreshes if task.this_try not in planned]
+
+
+def _without_repeated(tasks: list[Task], made: Iterable[Submission], decision: Decision) -> list[Task]:
+    """End tasks of events that were told before, as long as the call made for them is followed.
+
+    Only the task's own name tells: a change may be older than a call of its URL by the times of both, and still not
+    be covered by it, since nobody says whether an event's time is that of the upload's beginning or of its end.
+    """
+    known = frozenset[Try]().union(*(each.tries for each in made))
+    repeated = [task for task in tasks if task.this_try in known]
+    if repeated:
+        decision.met("waiting: told before")
+        decision.superseded(repeated, "the event was delivered before")
+    return [task for task in tasks if task.this_try not in known]
+
+
+def _without_foreign(tasks: list[Task], facts: Facts, decision: Decision) -> list[Task]:
+    """Give up tasks of domains that the site file does not name any more."""
+    foreign = [task for task in tasks if task.domain not in facts.domains]
+    if foreign:
+        decision.met("waiting: of a domain that is not configured any more")
+        decision.buried(foreign, NO_DOMAIN, "the site file names this domain no longer; put it back once it does again")
+    return [task for task in tasks if task.domain in facts.domains]
+
+
+def _wait(task: Task, place: Place, facts: Facts, decision: Decision) -> None:
+    """Let a task wait; where it lies there already, nothing is written."""
+    now, wait = decision.now, place.wait
+    if wait.why is Why.QUOTA and wait.slot not in decision.books.holds:
+        decision.books = decision.books.hold(wait.slot, next_reset(now, facts.provider), now)
+    if wait.why is Why.REFRESH and not decision.books.is_held(wait.slot, now):
+        decision.books = decision.books.hold(wait.slot, now + REFRESH_LOOK_SECONDS, now)
+    if decision.places.get(task.this_try) != place:
+        decision.met(f"waiting: {wait.why.value}")
+        decision.waits(task, place)

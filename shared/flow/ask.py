@@ -1,0 +1,200 @@
+"""Calls of unknown outcome in; the task list is asked about them, and what it shows is decided and applied.
+
+Rules:
+
+1. One listing by domain, type and time answers for all calls of a domain; where it is too long to be read, some of a
+   call's targets are asked for one by one.
+2. "No row" counts from a complete listing only, late enough after the call, and twice.
+3. Where the list does not answer, the CDN is in trouble: nothing is sent until it is asked again, after a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from shared.core.decide import Alarm, Asked, Snapshot, decide
+from shared.core.errors import AccountRefused, CdnError, Refused, Throttled
+from shared.core.plan.books import ACCOUNT, FLOW, SERVICE
+from shared.core.task.model import Batch, Submission, Target, Try
+from shared.core.task.rows import CdnTask, Page
+from shared.core.task.stored import CallKey, Survey
+from shared.flow.apply import Session, apply
+from shared.flow.kit import Invocation, Kit
+
+CALLS_PER_ROUND_MAX = 200
+PAGES_PER_LISTING_MAX = 12
+SECOND_LOOK_SECONDS = 2.0
+SAMPLES_PER_DOMAIN_MAX = 3
+CLOCKS_DIFFER_SECONDS = 2.0
+"""How far OSS's clock and the CDN's may be apart for a row to be taken for a call's."""
+KNOWN_READ_MAX = 200
+TROUBLE_PAUSE_SECONDS = 55.0
+
+
+@dataclass
+class _Look:
+    """What the task list has shown of one call."""
+
+    key: CallKey
+    batch: Batch
+    rows: list[CdnTask] = field(default_factory=list)
+    samples: frozenset[Target] = frozenset()
+    complete_looks: int = 0
+
+
+def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: float) -> frozenset[Try] | None:
+    """Settle calls of unknown outcome as far as the task list tells; returns the tries that stay unknown.
+
+    None where there are too many to read: nothing can then be sent in this round.
+    """
+    keys = sorted(survey.intents, key=lambda key: key.created, reverse=True)
+    batches = kit.spool.intents(keys[:CALLS_PER_ROUND_MAX])
+    looks = [_Look(key, batches[key.text]) for key in keys if key.text in batches]
+    known, accepted = _known(kit, looks)
+    replaced = {batch.replaces for batch in batches.values()} | {each.batch.replaces for each in known}
+    open_ = [look for look in looks if look.batch.id not in accepted and look.batch.id not in replaced]
+    ripe = [look for look in open_ if survey.date - look.key.modified >= kit.provider.rows_appear_within_seconds]
+    if ripe and not _is_held(kit, session):
+        _look_up(kit, [look for look in ripe if not _is_forgotten(kit, look, survey)], session, survey, until)
+    asked = tuple(
+        Asked(
+            look.key,
+            look.batch,
+            tuple(look.rows),
+            since=look.key.modified - CLOCKS_DIFFER_SECONDS,
+            is_none=look.complete_looks > 1,
+            acceptance=accepted.get(look.batch.id),
+            is_replaced=look.batch.id in replaced,
+            samples=look.samples,
+            is_forgotten=_is_forgotten(kit, look, survey),
+        )
+        for look in looks
+    )
+    decision = decide(Snapshot(session.books, session.places, asked, tuple(known)), kit.facts, kit.clock())
+    apply(kit, run, decision, session)
+    if len(keys) > CALLS_PER_ROUND_MAX:
+        return None
+    served = {key.text for key in decision.served}
+    return frozenset(task.this_try for look in looks if look.key.text not in served for task in look.batch.tasks)
+
+
+def _is_held(kit: Kit, session: Session) -> bool:
+    return any(session.books.is_held(name, kit.clock()) for name in (SERVICE, ACCOUNT, FLOW))
+
+
+def _is_forgotten(kit: Kit, look: _Look, survey: Survey) -> bool:
+    return survey.date - look.key.modified > kit.provider.look_back_seconds
+
+
+def _known(kit: Kit, looks: Sequence[_Look]) -> tuple[list[Submission], dict[str, Submission]]:
+    """Read accepted calls that have to do with some calls; and by their ids those that are these calls themselves."""
+    calls = {look.batch.id for look in looks}
+    names = {task.target.name for look in looks for task in look.batch.tasks}
+    keys = [key for page in kit.spool.accepted() for key in page if key.call in calls or key.may_hold(names)]
+    keys.sort(key=lambda key: (key.call not in calls, -key.created))
+    read = list(kit.spool.submissions(keys[:KNOWN_READ_MAX]).values())
+    return read, {each.batch.id: each for each in read if each.batch.id in calls}
+
+
+def _look_up(kit: Kit, looks: Sequence[_Look], session: Session, survey: Survey, until: float) -> None:
+    """Ask for the rows of some calls, and once more for those that seem to have none."""
+    try:
+        for number in range(2):
+            missing = [look for look in looks if not _is_found(look)]
+            if not missing or kit.clock() >= until:
+                return
+            if number:
+                kit.sleep(SECOND_LOOK_SECONDS)
+            _look(kit, missing, survey, until)
+    except CdnError as error:
+        _trouble(kit, error, session)
+
+
+def _is_found(look: _Look) -> bool:
+    return bool(look.rows) and not look.complete_looks
+
+
+def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> None:
+    """List the rows of each domain and type once, from the oldest call of it on."""
+    groups: dict[tuple[str, str], list[_Look]] = {}
+    for look in looks:
+        row_type = kit.provider.shape(look.batch.target).row_type
+        for domain in look.batch.domains:
+            groups.setdefault((domain, row_type), []).append(look)
+    complete: dict[str, bool] = {}
+    for (domain, row_type), some in groups.items():
+        if kit.clock() >= until:
+            return
+        since = min(look.key.modified for look in some) - CLOCKS_DIFFER_SECONDS
+        page = _listed(kit, domain, row_type, since, survey.date + 60, until) if row_type else Page((), 1)
+        for look in some:
+            look.rows += page.rows
+            complete[look.key.text] = complete.get(look.key.text, True) and page.is_complete
+    for look in looks:
+        if complete.get(look.key.text):
+            look.complete_looks += 1
+        elif not _samples_shown(look):
+            _look_for_samples(kit, look, survey, until)
+
+
+def _listed(kit: Kit, domain: str, row_type: str, since: float, till: float, until: float) -> Page:
+    """List all rows of a domain and type within a time, page by page, but not without end."""
+    rows: list[CdnTask] = []
+    total = 0
+    for number in range(1, PAGES_PER_LISTING_MAX + 1):
+        page = kit.cdn.tasks(domain=domain, object_type=row_type, since=since, until=till, page=number)
+        kit.sleep(1.0 / kit.provider.list_calls_per_second)
+        rows += page.rows
+        total = page.total
+        if len(rows) >= total or not page.rows or kit.clock() >= until:
+            break
+    return Page(tuple(rows), total)
+
+
+def _samples_shown(look: _Look) -> bool:
+    return bool(look.samples)
+
+
+def _look_for_samples(kit: Kit, look: _Look, survey: Survey, until: float) -> None:
+    """Ask for some targets of a call by their URLs, which the list takes to the letter."""
+    samples = _samples(look.batch)
+    is_complete = True
+    for target in samples:
+        if kit.clock() >= until:
+            return
+        page = kit.cdn.tasks(url=target.url, since=look.key.modified - CLOCKS_DIFFER_SECONDS, until=survey.date + 60)
+        kit.sleep(1.0 / kit.provider.list_calls_per_second)
+        look.rows += page.rows
+        is_complete = is_complete and page.is_complete
+    look.samples = frozenset(samples)
+    look.complete_looks += is_complete
+
+
+def _samples(batch: Batch) -> Iterable[Target]:
+    """Targets that together tell all ids of a call: of each domain the first, the middle and the last."""
+    of_domains: dict[str, list[Target]] = {}
+    for target in dict.fromkeys(task.target for task in batch.tasks):
+        of_domains.setdefault(target.domain, []).append(target)
+    chosen = (dict.fromkeys((own[0], own[len(own) // 2], own[-1])) for own in of_domains.values())
+    return [target for own in chosen for target in own]
+
+
+def _trouble(kit: Kit, error: CdnError, session: Session) -> None:
+    """The task list does not answer: what is unknown stays so, and nothing is sent before it is asked again."""
+    now, slot = kit.clock(), SERVICE
+    pause = TROUBLE_PAUSE_SECONDS
+    if isinstance(error, Throttled):
+        slot, pause = FLOW, max(1.0, error.wait_seconds)
+    elif isinstance(error, AccountRefused | Refused):
+        slot = ACCOUNT
+    books = session.books.hold(slot, now + pause, now, error.code, error.message, failed=True)
+    kit.report.warning("the task list does not answer; calls of unknown outcome wait", code=error.code)
+    if slot == ACCOUNT and not books.holds[slot].told:
+        books = books.told([slot])
+        alarm = Alarm(
+            "the CDN's task list is refused to this account; calls whose answers were lost wait",
+            "grant the functions' role cdn:DescribeRefreshTasks and cdn:DescribeRefreshTaskById",
+        )
+        kit.report.error("alarm", alarm=alarm.text, remedy=alarm.remedy, code=error.code, message=error.message)
+    session.books = books
