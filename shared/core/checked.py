@@ -13,6 +13,9 @@ import msgspec
 
 T = TypeVar("T")
 
+NAME_CHARACTERS_MAX = 100
+"""Of an unknown name that is compared with the known ones: comparing takes the square of it."""
+
 
 class Fault(msgspec.Struct, frozen=True):
     """One thing that is wrong: where (`sites[0].domains[1]`), and what."""
@@ -49,7 +52,7 @@ def _check(value: Any, wanted: Any, where: str, faults: list[Fault], strict: boo
     try:
         return msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as fault:
-        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {value!r:.60}"))
+        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {shown(value)}"))
         return None
 
 
@@ -64,18 +67,18 @@ def _branch(value: Any, wanted: Any) -> Any:
 
 def _check_items(value: Any, item: Any, where: str, faults: list[Fault], strict: bool) -> Any:  # noqa: FBT001 - as in `check`
     if not isinstance(value, list):
-        faults.append(Fault(where, f"expected a list, got {value!r:.60}"))
+        faults.append(Fault(where, f"expected a list, got {shown(value)}"))
         return None
     return tuple(_check(each, item, f"{where}[{index}]", faults, strict) for index, each in enumerate(value))
 
 
 def _check_struct(value: Any, wanted: Any, where: str, faults: list[Fault], strict: bool) -> Any:  # noqa: FBT001 - as in `check`
     if not isinstance(value, Mapping):
-        faults.append(Fault(where, f"expected a mapping, got {value!r:.60}"))
+        faults.append(Fault(where, f"expected a mapping, got {shown(value)}"))
         return None
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
     faults.extend(
-        Fault(_join(where, str(name)), f"unknown field{_suggest(str(name), fields)}")
+        Fault(_join(where, f"{name!s:.100}"), f"unknown field{_suggest(str(name), fields)}")
         for name in value
         if name not in fields
     )
@@ -87,6 +90,14 @@ def _check_struct(value: Any, wanted: Any, where: str, faults: list[Fault], stri
         elif field.required:
             faults.append(Fault(_join(where, name), "is missing"))
     return wanted(**known) if len(faults) == found else None
+
+
+def shown(value: Any) -> str:
+    """Show a value in a sentence: the beginning of it, or its type where it cannot be written."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):
+        return f"a very large {type(value).__name__}"
 
 
 def _join(where: str, name: str) -> str:
@@ -103,5 +114,5 @@ def _sentence(fault: Exception, wanted: Any) -> str:
 
 
 def _suggest(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name[:NAME_CHARACTERS_MAX], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

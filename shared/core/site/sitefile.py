@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-import yaml
 
 from shared.core.checked import Fault, Invalid, check
+from shared.core.site.plainyaml import plain
 from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
 
 _HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
@@ -45,13 +45,13 @@ def read_sites(text: str, source: str = "site file") -> tuple[Site, ...]:
     """Read a site file. Raises `Invalid` with all of its faults; `source` names the file in the message."""
     lines: dict[str, int] = {}
     faults: list[Fault] = []
-    plain = _plain(text, source, lines, faults)
-    if not isinstance(plain, dict) or not isinstance(plain.get("sites"), list) or not plain["sites"]:
+    read = plain(text, source, lines, faults)
+    if not isinstance(read, dict) or not isinstance(read.get("sites"), list) or not read["sites"]:
         if not faults:
             faults.append(Fault("", "expected a list of at least one site under `sites:`"))
         raise Invalid(source, _located(faults, lines))
-    check({**plain, "sites": []}, _File, "", faults)
-    sites = [site for index, spec in enumerate(plain["sites"]) if (site := _site(spec, f"sites[{index}]", faults))]
+    check({**read, "sites": []}, _File, "", faults)
+    sites = [site for index, spec in enumerate(read["sites"]) if (site := _site(spec, f"sites[{index}]", faults))]
     _check_names(sites, faults)
     if faults:
         raise Invalid(source, _located(faults, lines))
@@ -154,46 +154,6 @@ def _check_names(sites: list[Site], faults: list[Fault]) -> None:
         if site.name in seen:
             faults.append(Fault("sites", f"two sites are called {site.name!r}; give each its own `name`"))
         seen.add(site.name)
-
-
-def _plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) -> Any:
-    """Read YAML into plain data and remember the line of each path."""
-    loader = None
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _note_lines(node, "", lines, faults)
-        return loader.construct_document(node)
-    except RecursionError:
-        raise Invalid(source, ["not usable: an alias contains itself"]) from None
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise Invalid(source, [f"{where}not YAML: {getattr(fault, 'problem', None) or fault}"]) from None
-    except (ValueError, TypeError) as fault:
-        raise Invalid(source, [f"a value cannot be read as YAML: {fault}"]) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
-
-
-def _note_lines(node: yaml.Node, where: str, lines: dict[str, int], faults: list[Fault]) -> None:
-    lines.setdefault(where, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            _note_lines(item, f"{where}[{index}]", lines, faults)
-    elif isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, item in node.value:
-            name = str(key.value)
-            path = f"{where}.{name}" if where else name
-            lines[path] = key.start_mark.line + 1
-            if name in seen:
-                faults.append(Fault(path, "is given twice"))
-            seen.add(name)
-            _note_lines(item, path, lines, faults)
 
 
 def _located(faults: list[Fault], lines: dict[str, int]) -> list[str]:
