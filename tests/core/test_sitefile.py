@@ -383,6 +383,14 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
     assert "nested too deeply" in fault
 
 
+@pytest.mark.parametrize("name", ["a[b", "a]b[", "x" * 200 + "[.", "..", "[[1]"])
+def test_any_name_of_a_field_has_a_line(name: str) -> None:
+    """A name that looks like a path sends nobody in a circle."""
+    (fault,) = faults(f"{HEAD}    '{name}': 1\n")
+    assert fault.startswith(("line 4: sites[0].", "line 2: sites[0]."))
+    assert "unknown field" in fault
+
+
 PIECES = (
     *(
         "sites:",

@@ -161,7 +161,7 @@ def _located(faults: list[Fault], lines: dict[str, int]) -> list[str]:
 
     def line(where: str) -> int:
         while where and where not in lines:
-            where = re.sub(r"(\.[^.\[]*|\[\d+\])$", "", where) if re.search(r"[.\[]", where) else ""
+            where = where[: max(where.rfind("."), where.rfind("["), 0)]
         return lines.get(where, 1)
 
     ordered = sorted(faults, key=lambda fault: line(fault.where))
