@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import httpx
 import msgspec
 
+from shared.cloud.clock import OssClock, date_of
 from shared.cloud.credentials import KeyRing
 from shared.cloud.provider.codes import error_class
 from shared.cloud.provider.facts import ALIBABA_CDN
@@ -109,6 +110,7 @@ class Cdn:
     ) -> None:
         self._types = {**_OBJECT_TYPES, Form.IGNORE_PARAMS: ignore_params_type}
         self._keys = keys
+        self._time = OssClock(clock)
         self._auth = Acs3Auth(keys, clock, nonce)
         self._http = httpx.Client(
             base_url=endpoint,
@@ -190,6 +192,10 @@ class Cdn:
         rows = tuple(_rows(self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)})))
         return Page(rows, len(rows))
 
+    def ahead(self) -> float:
+        """How many seconds the API's clock is ahead of `clock`, as far as its replies have told."""
+        return self._time.now() - self._time.own()
+
     def quota(self) -> Quota:
         """Ask what the day leaves (DescribeRefreshQuota); 20 calls a second. Unknown fields are absent."""
         reply = {name.lower(): value for name, value in self._call("DescribeRefreshQuota").items()}
@@ -221,8 +227,12 @@ class Cdn:
             headers["content-type"] = "application/x-www-form-urlencoded"
             content = canonical_query(form.items()).encode()
         url = "/?" + canonical_query(query.items()) if query else "/"
+        sent = self._time.own()
         try:
-            return self._http.post(url, content=content, headers=headers)
+            reply = self._http.post(url, content=content, headers=headers)
+            if (moment := date_of(reply.headers)) is not None:
+                self._time.hear(moment, sent, self._time.own())
+            return reply
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as fault:
             raise Unsent("Unconnected", f"{action} was not sent: {fault}") from fault
         except httpx.HTTPError as fault:
