@@ -228,6 +228,18 @@ def test_a_deletion_of_many_in_a_versioned_bucket_tells_of_nothing(desk: Desk) -
     assert (desk.events(), desk.store.keys("site")) == ([], [])
 
 
+def test_an_object_without_versions_is_its_null_version(desk: Desk) -> None:
+    """In a bucket that never had versions `null` names the object itself, and no other id names anything."""
+    desk.call("PUT", "a", body=b"x")
+    desk.events()
+    assert texts(desk.call("GET", "", "versions"), "VersionId") == ["null"]
+    assert (desk.call("GET", "a", "versionId=null").body, desk.call("GET", "a", "versionId=1").status) == (b"x", 404)
+    desk.call("DELETE", "a", "versionId=1")
+    assert (desk.store.keys("site"), desk.events()) == (["a"], [])
+    desk.call("DELETE", "a", "versionId=null")
+    assert (desk.store.keys("site"), desk.events()) == ([], [("ObjectRemoved:DeleteObject", "a", 0, -1)])
+
+
 def test_an_appended_object_stays_one_version(desk: Desk) -> None:
     """Appending to the current version makes no other, and neither does a new ACL."""
     desk.store.bucket("site").versioning = "Enabled"

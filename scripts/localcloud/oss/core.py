@@ -47,7 +47,7 @@ class Core:
         return found
 
     def _version(self, bucket: str, key: str, version_id: str) -> StoredObject:
-        found = self.bucket(bucket).history.find(key, version_id)
+        found = self.bucket(bucket).version(key, version_id)
         if found is None:
             raise OssError("NoSuchVersion", Key=key, VersionId=version_id)
         if found.item is None:
