@@ -165,6 +165,17 @@ def test_events_have_times_of_their_own(desk: Desk) -> None:
     assert desk.told[0]["events"][0]["eventTime"] == "2026-02-25T06:13:00.000Z"
 
 
+def test_some_changes_are_told_to_nobody(desk: Desk) -> None:
+    """No event comes of what the switch names, as of a batch whose events do not name every key; the change is made."""
+    desk.store.habits.untold = lambda name, key: name == "ObjectRemoved:DeleteObjects" and key == "b"
+    for key in ("a", "b"):
+        desk.call("PUT", key)
+    desk.call("POST", "", "delete", TWO)
+    told = [(name.partition(":")[0], key) for name, key, _, _ in desk.events()]
+    assert told == [("ObjectCreated", "a"), ("ObjectCreated", "b"), ("ObjectRemoved", "a")]
+    assert desk.store.keys("site") == []
+
+
 # -- versions --------------------------------------------------------------------------------------
 
 

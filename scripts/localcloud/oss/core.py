@@ -122,6 +122,8 @@ class Core:
 
     def tell(self, change: Change) -> None:
         """Send the notification of a change that has taken effect."""
+        if not self.habits.tells(change.event_name, change.key):
+            return
         when = self.clock.now() + self.habits.event_ahead_seconds
         self.notify(payload(change, now=when, region=self.region, account_id=self.account_id))
 
