@@ -23,7 +23,8 @@ from scripts.simulation.troubles import Troubles
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import fields
-from shared.cloud.provider.cdn import Cdn, _checked
+from shared.cloud.provider import replies
+from shared.cloud.provider.cdn import Cdn
 from shared.cloud.provider.codes import error_class
 from shared.cloud.spool.bucket import KEYS_PER_LISTING, Entry, Listing
 from shared.core.errors import LogStoreDown, OutcomeUnknown, StoreError
@@ -139,7 +140,7 @@ class StateCdn(Cdn):
     """The CDN's client without HTTP: each call is carried out by the API itself, and its fields are read as ever."""
 
     def __init__(self, outside: Outside, api: CdnApi, troubles: Troubles, rng: Random) -> None:
-        super().__init__("http://cdn.aliyuncs.com", KeyRing(), transport=_NOWHERE)
+        super().__init__("http://cdn.aliyuncs.com", KeyRing(), transport=_NOWHERE, sleep=outside.sleep)
         self._outside, self._api, self._troubles, self._rng = outside, api, troubles, rng
 
     def ahead(self) -> float:
@@ -177,7 +178,7 @@ class StateCdn(Cdn):
         if trouble is not None:
             raise _met(action, trouble)
         document = self._troubles.told(action, self._run(action, self._troubles.asked(action, params)))
-        return _checked(action, httpx.Response(200, json=document)) if "Code" in document else document
+        return replies.checked(action, httpx.Response(200, json=document), ()) if "Code" in document else document
 
     def _run(self, action: str, params: Mapping[str, str]) -> dict[str, Any]:
         try:

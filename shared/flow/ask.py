@@ -142,17 +142,16 @@ def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> Non
 
 
 def _listed(kit: Kit, domain: str, row_type: str, span: tuple[float, float], until: float) -> Page:
-    """List all rows of a domain and type within a time, page by page, but not without end."""
-    rows: list[CdnTask] = []
-    total = 0
-    for number in range(1, PAGES_PER_LISTING_MAX + 1):
-        page = kit.cdn.tasks(domain=domain, object_type=row_type, since=span[0], until=span[1], page=number)
-        kit.sleep(1.0 / kit.provider.list_calls_per_second)
-        rows += page.rows
-        total = page.total
-        if len(rows) >= total or not page.rows or kit.clock() >= until:
-            break
-    return Page(tuple(rows), total)
+    page = kit.cdn.listed(
+        domain=domain,
+        object_type=row_type,
+        since=span[0],
+        until=span[1],
+        pages_max=PAGES_PER_LISTING_MAX,
+        go_on=lambda: kit.clock() < until,
+    )
+    kit.sleep(1.0 / kit.provider.list_calls_per_second)
+    return page
 
 
 def _samples_shown(look: _Look) -> bool:

@@ -24,7 +24,6 @@ from shared.core.task.notes import Place
 from shared.core.task.provider import Provider
 from shared.core.task.waits import REFRESH, Wait, minute_of_domain, quota_of, trouble_of
 
-
 CONTROL = "control"
 """What stands in place of an event where a target goes only to tell whether the CDN works: a unit a try."""
 
