@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sample": "/".join(map(str, options.sample)),
         "seconds": round(time.monotonic() - started, 1),
     }
+    if found["left"]:
+        print(f"{found['left']} of {len(chosen)} mutants were not tried: the time was up", file=sys.stderr)
     if not options.json:
         _explain(found)
     print(json.dumps(found, ensure_ascii=False))
@@ -114,7 +116,7 @@ def _explain(found: dict[str, Any]) -> None:
             print(f"{name} explanation: {json.dumps(entry, ensure_ascii=False)}", file=sys.stderr)
     print(
         f"{found['mutants']} mutants tried, {found['killed']} killed, {found['explained']} explained, "
-        f"{len(found['survivors'])} survived, {found['left']} left for lack of time",
+        f"{len(found['survivors'])} survived",
         file=sys.stderr,
     )
 
