@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         judge = Judge(here, options.jobs, Path(folder))
         gc.freeze()
-        verdicts = list(_told(judge.verdicts(in_order_of_chance(chosen), ends), len(chosen)))
+        verdicts = list(_told(judge.verdicts(in_order_of_chance(chosen), ends), len(chosen), quiet=options.json))
     found: dict[str, Any] = {
         **figures(verdicts, explanations, explained.stale(explanations, every)),
         "left": len(chosen) - len(verdicts),
@@ -94,12 +94,15 @@ def _is_meant(mutant: Mutant, only: str) -> bool:
     return mutant.file.endswith(file) and line in {"", str(mutant.line)}
 
 
-def _told(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
-    """Say every half minute how far it is."""
+def _told(verdicts: Iterable[Verdict], count: int, *, quiet: bool) -> Iterable[Verdict]:
+    """Say each survivor at once, and every half minute how far it is."""
     told = time.monotonic()
     survived = 0
     for number, verdict in enumerate(verdicts, 1):
         survived += not verdict.killer
+        if not verdict.killer and not quiet:
+            reached = "" if verdict.reached else " (no test gets there)"
+            print(f"survived{reached}: {verdict.mutant}", file=sys.stderr, flush=True)
         yield verdict
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
@@ -107,16 +110,12 @@ def _told(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
 
 
 def _explain(found: dict[str, Any]) -> None:
-    for survivor in found["survivors"]:
-        reached = "" if survivor["reached"] else " (no test gets there)"
-        place = "{file}:{line}:{column} {operator}".format_map(survivor)
-        print(f"survived{reached}: {place}: {survivor['before']} -> {survivor['after']}", file=sys.stderr)
     for name in ("stale", "needless"):
         for entry in found[name]:
             print(f"{name} explanation: {json.dumps(entry, ensure_ascii=False)}", file=sys.stderr)
     print(
         f"{found['mutants']} mutants tried, {found['killed']} killed, {found['explained']} explained, "
-        f"{len(found['survivors'])} survived",
+        f"{len(found['survivors'])} survived unexplained",
         file=sys.stderr,
     )
 
