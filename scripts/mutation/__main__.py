@@ -68,10 +68,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="tell the mutants and try none")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each CPU)")
     parser.add_argument("--json", action="store_true", help="no words for people about the figures")
-    parser.add_argument("--root", type=Path, default=ground.ROOT, help="another tree, for the two options below")
-    parser.add_argument("--modules", nargs="+", default=(), help="its modules, by path or pattern")
-    parser.add_argument("--tests", nargs="+", default=(), help="its tests, as pytest takes them")
-    parser.add_argument("--explained", type=Path, default=ground.EXPLAINED, help="its explanations")
+    parser.add_argument("--root", type=Path, default=ground.ROOT, help="another tree than this one")
+    parser.add_argument("--modules", nargs="+", default=(), help="other modules, by path or pattern from the root")
+    parser.add_argument(
+        "--tests", nargs="+", default=(), help="other tests, as pytest takes them: few, for a quick look"
+    )
+    parser.add_argument("--explained", type=Path, default=ground.EXPLAINED, help="another file of explanations")
     return parser.parse_args(arguments)
 
 
