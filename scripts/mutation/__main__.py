@@ -44,13 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         judge = Judge(here, options.jobs, Path(folder))
         gc.freeze()
-        verdicts = list(_told(judge.verdicts(in_order_of_chance(chosen), ends), len(chosen)))
+        verdicts = list(_told(judge.verdicts(in_order_of_chance(chosen), ends), len(chosen), quiet=options.json))
     found: dict[str, Any] = {
         **figures(verdicts, explanations, explained.stale(explanations, every)),
         "left": len(chosen) - len(verdicts),
         "sample": "/".join(map(str, options.sample)),
         "seconds": round(time.monotonic() - started, 1),
     }
+    if found["left"]:
+        print(f"{found['left']} of {len(chosen)} mutants were not tried: the time was up", file=sys.stderr)
     if not options.json:
         _explain(found)
     print(json.dumps(found, ensure_ascii=False))
@@ -66,10 +68,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="tell the mutants and try none")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each CPU)")
     parser.add_argument("--json", action="store_true", help="no words for people about the figures")
-    parser.add_argument("--root", type=Path, default=ground.ROOT, help="another tree, for the two options below")
-    parser.add_argument("--modules", nargs="+", default=(), help="its modules, by path or pattern")
-    parser.add_argument("--tests", nargs="+", default=(), help="its tests, as pytest takes them")
-    parser.add_argument("--explained", type=Path, default=ground.EXPLAINED, help="its explanations")
+    parser.add_argument("--root", type=Path, default=ground.ROOT, help="another tree than this one")
+    parser.add_argument("--modules", nargs="+", default=(), help="other modules, by path or pattern from the root")
+    parser.add_argument(
+        "--tests", nargs="+", default=(), help="other tests, as pytest takes them: few, for a quick look"
+    )
+    parser.add_argument("--explained", type=Path, default=ground.EXPLAINED, help="another file of explanations")
     return parser.parse_args(arguments)
 
 
@@ -92,12 +96,15 @@ def _is_meant(mutant: Mutant, only: str) -> bool:
     return mutant.file.endswith(file) and line in {"", str(mutant.line)}
 
 
-def _told(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
-    """Say every half minute how far it is."""
+def _told(verdicts: Iterable[Verdict], count: int, *, quiet: bool) -> Iterable[Verdict]:
+    """Say each survivor at once, and every half minute how far it is."""
     told = time.monotonic()
     survived = 0
     for number, verdict in enumerate(verdicts, 1):
         survived += not verdict.killer
+        if not verdict.killer and not quiet:
+            reached = "" if verdict.reached else " (no test gets there)"
+            print(f"survived{reached}: {verdict.mutant}", file=sys.stderr, flush=True)
         yield verdict
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
@@ -105,16 +112,12 @@ def _told(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
 
 
 def _explain(found: dict[str, Any]) -> None:
-    for survivor in found["survivors"]:
-        reached = "" if survivor["reached"] else " (no test gets there)"
-        place = "{file}:{line}:{column} {operator}".format_map(survivor)
-        print(f"survived{reached}: {place}: {survivor['before']} -> {survivor['after']}", file=sys.stderr)
     for name in ("stale", "needless"):
         for entry in found[name]:
             print(f"{name} explanation: {json.dumps(entry, ensure_ascii=False)}", file=sys.stderr)
     print(
         f"{found['mutants']} mutants tried, {found['killed']} killed, {found['explained']} explained, "
-        f"{len(found['survivors'])} survived, {found['left']} left for lack of time",
+        f"{len(found['survivors'])} survived unexplained",
         file=sys.stderr,
     )
 

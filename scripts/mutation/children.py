@@ -15,6 +15,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -65,7 +66,10 @@ class Children(Generic[T]):
         return output
 
     def next(self) -> tuple[T, Told | None]:
-        """Wait for the next one to end: its ticket, and what it told last; None if it was killed or told nothing."""
+        """Wait for the next one to end: its ticket, and what it told last.
+
+        None if it crashed, or its time was up. What it raised is told as `broken`.
+        """
         while True:
             for key, _ in self._selector.select(timeout=0.5):
                 chunk = os.read(key.fd, _CHUNK_BYTES)
@@ -97,13 +101,14 @@ def _do(work: Callable[[Tell], None], writing: int, output: Path) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (file, 1), (file, 2)):
             os.dup2(source, target)
-        work(lambda told: _write(writing, json.dumps(told).encode() + b"\n"))
+        work(partial(_tell, writing))
     except BaseException:  # noqa: BLE001 - whatever it is, it must not go on as if it were the parent
-        traceback.print_exc()
+        _tell(writing, {"failed": "", "late": False, "broken": traceback.format_exc()})
     finally:
         os._exit(0)
 
 
-def _write(fd: int, data: bytes) -> None:
+def _tell(fd: int, told: Mapping[str, Any]) -> None:
+    data = json.dumps(told).encode() + b"\n"
     while data:
         data = data[os.write(fd, data) :]

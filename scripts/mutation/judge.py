@@ -23,15 +23,20 @@ from scripts.mutation.children import Children, Tell, Told
 from scripts.mutation.ground import Ground
 from scripts.mutation.inject import marked
 from scripts.mutation.mutants import Mutant
-from scripts.mutation.trial import COLLECT_SECONDS_MAX, Trial, run
+from scripts.mutation.trial import Trial, run
 
 BASELINE_SECONDS_MAX = 900.0
+OUTPUT_CHARACTERS_MAX = 4_000
 SECONDS_AT_LEAST = 3.0
 """What any test may take, in CPU time, before its loop counts as endless."""
 TIMES_AS_LONG = 10.0
 """How many times as long as without a change a test may take."""
-WAIT_TIMES_AS_LONG = 4.0
-"""How many times as long, by the clock on the wall, all tests of a trial may take: one of them may wait for ever."""
+WAIT_SECONDS_AT_LEAST = 120.0
+WAIT_TIMES_AS_LONG = 20.0
+"""How many times as long, by the clock on the wall, all tests of a trial may take: one of them may wait for ever.
+
+Generous, since a busy machine must not make a mutant look killed.
+"""
 
 
 class Verdict(NamedTuple):
@@ -85,7 +90,7 @@ class Judge:
     def _end(self, ticket: tuple[Mutant, int], told: Told | None) -> Iterator[Verdict]:
         mutant, stage = ticket
         if told is None:
-            yield Verdict(mutant, "a crash")
+            yield Verdict(mutant, "no test, a crash")
         elif told["broken"]:
             raise SystemExit(f"the tests could not be run on {mutant}: {told['broken']}")
         elif told["failed"]:
@@ -104,7 +109,7 @@ class Judge:
             chosen = stage.chosen(mutant, killers)
             if chosen:
                 seconds = {test: SECONDS_AT_LEAST + TIMES_AS_LONG * stage.times[test] for test in chosen}
-                longest = COLLECT_SECONDS_MAX + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
+                longest = WAIT_SECONDS_AT_LEAST + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
                 changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
                 self._children.start((mutant, number), self._work(changed, stage.tests, chosen, seconds), longest)
                 return True
@@ -133,8 +138,8 @@ class Judge:
                 outputs[number] = children.start(number, self._work(code, tests, (), {}), BASELINE_SECONDS_MAX)
             number, told = children.next()
             if told is None or told["broken"] or told["failed"]:
-                output = outputs[number].read_text("utf-8", "replace")
-                raise SystemExit(f"the tests must pass before anything is changed:\n{output[-4000:]}")
+                said = outputs[number].read_text("utf-8", "replace") + (told["broken"] if told else "")
+                raise SystemExit(f"the tests must pass before anything is changed:\n{said[-OUTPUT_CHARACTERS_MAX:]}")
             stages[number] = _stage(self._ground.stages[number], told)
             _import_others(self._ground.root, told["modules"])
         return [stages[number] for number in sorted(stages)]

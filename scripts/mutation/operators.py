@@ -134,13 +134,22 @@ def _call(source: Source, node: ast.Call, _scope: Scope) -> Edits:
         yield _within(source, node, "call", *source.span(node.func), _CALLS[name])
     sorts = name == "sorted" or (isinstance(node.func, ast.Attribute) and node.func.attr == "sort")
     if sorts and all(keyword.arg != "reverse" for keyword in node.keywords):
-        bracket = source.span(node)[1] - 1
-        comma = ", " if source.before(bracket).text not in {",", "("} else ""
-        yield _within(source, node, "reverse", bracket, bracket, f"{comma}reverse=True")
+        yield _reversed(source, node)
     for keyword in node.keywords:
         # Without `reverse` is the same as with False, which is a change of its constant.
         if keyword.arg not in {None, "reverse"}:
             yield _within(source, node, "keyword", *_argument(source, keyword), "")
+
+
+def _reversed(source: Source, node: ast.Call) -> Edit:
+    end = source.span(node)[1]
+    if node.args and source.span(node.args[0])[1] == end:
+        # A generator that is the only argument shares the brackets of the call.
+        return _within(
+            source, node, "reverse", *source.span(node.args[0]), f"({source.of(node.args[0])}, reverse=True)"
+        )
+    comma = ", " if source.before(end - 1).text not in {",", "("} else ""
+    return _within(source, node, "reverse", end - 1, end - 1, f"{comma}reverse=True")
 
 
 def _argument(source: Source, keyword: ast.keyword) -> tuple[int, int]:

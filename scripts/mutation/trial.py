@@ -45,9 +45,10 @@ class Trial(NamedTuple):
 
 
 def run(trial: Trial, tell: Tell) -> None:
-    """Run the tests; tell `failed` (a test, or empty) and `late`, or `broken` where they could not be run.
+    """Run the tests; tell `failed` (a test, or empty) and `late`, or `broken` where there were none to run.
 
-    Where all pass it also tells `times` by test, what each `reached`, and which `modules` were imported for it.
+    Where all pass it also tells `times` by test, what each `reached`, and which `modules` were imported for it. Where
+    pytest itself could not go on it tells of no test, but what pytest said.
     """
     os.chdir(trial.root)
     sys.path.insert(0, str(trial.root))
@@ -56,14 +57,16 @@ def run(trial: Trial, tell: Tell) -> None:
     options = ["-p", "no:xdist", "--rootdir", str(trial.root), "--basetemp", str(trial.folder)]
     with_limit(COLLECT_SECONDS_MAX, watch.too_late)
     code = pytest.main([*options, *trial.tests], plugins=[watch])
-    told = {"times": watch.times, "reached": {test: sorted(names) for test, names in watch.reached.items()}}
     tell(
-        {"failed": "", "broken": "" if code == pytest.ExitCode.OK else f"pytest ended with {code}"} | told | _modules()
+        {
+            "failed": "" if code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else f"pytest: {code}",
+            "late": False,
+            "broken": "there are no tests" if code == pytest.ExitCode.NO_TESTS_COLLECTED else "",
+            "times": watch.times,
+            "reached": {test: sorted(names) for test, names in watch.reached.items()},
+            "modules": list(sys.modules),
+        }
     )
-
-
-def _modules() -> dict[str, list[str]]:
-    return {"modules": list(sys.modules)}
 
 
 def with_limit(seconds: float, on_late: Callable[[int, FrameType | None], None]) -> None:
@@ -72,12 +75,18 @@ def with_limit(seconds: float, on_late: Callable[[int, FrameType | None], None])
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
+def _table(test: str) -> str:
+    """Name a test without its row."""
+    return test.partition("[")[0]
+
+
 class _Watch:
     """What pytest tells its plugins."""
 
     def __init__(self, trial: Trial, tell: Tell) -> None:
         self._trial, self._tell = trial, tell
         self._test = ""
+        self._longest = max(trial.seconds.values(), default=0.0)
         self.times: dict[str, float] = {}
         self.reached: dict[str, set[str]] = {"": set()}
 
@@ -106,10 +115,13 @@ class _Watch:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep what was chosen, in its order."""
+        """Keep what was chosen, in its order; all rows of a table that has not the rows it had."""
         if self._trial.chosen:
-            by_id = {item.nodeid: item for item in items}
-            items[:] = [by_id[name] for name in self._trial.chosen if name in by_id]
+            there = {item.nodeid for item in items}
+            order = {name: number for number, name in enumerate(self._trial.chosen)}
+            tables = {_table(name): number for name, number in order.items() if name not in there}
+            places = {item: order.get(item.nodeid, tables.get(_table(item.nodeid), -1)) for item in items}
+            items[:] = sorted((item for item in items if places[item] >= 0), key=places.__getitem__)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be imported is a failure, too."""
@@ -121,7 +133,7 @@ class _Watch:
         """Time a test, and end it where it hangs."""
         self._test, started = item.nodeid, time.process_time()
         self.reached[item.nodeid] = set()
-        with_limit(self._trial.seconds.get(item.nodeid, 0), self.too_late)
+        with_limit(self._trial.seconds.get(item.nodeid, self._longest), self.too_late)
         outcome = yield
         with_limit(0, self.too_late)
         self._test = ""

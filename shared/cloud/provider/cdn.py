@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import httpx
 import msgspec
 
-from shared.cloud.clock import SigningClock
+from shared.cloud.clock import OssClock, SigningClock, date_of
 from shared.cloud.credentials import KeyRing
 from shared.cloud.provider import replies
 from shared.cloud.provider.facts import ALIBABA_CDN
@@ -105,6 +105,7 @@ class Cdn:
     ) -> None:
         self._types = {**_OBJECT_TYPES, Form.IGNORE_PARAMS: ignore_params_type}
         self._keys, self._sleep = keys, sleep
+        self._time = OssClock(clock)
         self._auth = Acs3Auth(keys, clock, nonce)
         self._http = httpx.Client(
             base_url=endpoint,
@@ -178,60 +179,75 @@ class Cdn:
         reply = self._call("DescribeRefreshTasks", query={name: value for name, value in query.items() if value})
         return replies.page(reply, self._keys.secrets())
 
-    def tasks_by_id(self, ids: Sequence[str]) -> Page:
+    def tasks_by_id(self, ids: Sequence[str], go_on: Callable[[], bool] = lambda: True) -> Page:
         """Ask for the rows of up to ten task ids (DescribeRefreshTaskById); 30 calls a second.
 
         An id may carry rows of other calls made in the same second, and rows may be missing at first. Where there are
-        more rows than came, they are read from the task list, id by id; the answer tells whether it is complete.
+        more rows than came, they are read from the task list, id by id, while `go_on` says so; the answer tells whether
+        it is complete.
         """
         if len(ids) > ALIBABA_CDN.ids_per_status_call:
             raise ValueError(f"{len(ids)} task ids; a call takes {ALIBABA_CDN.ids_per_status_call}")
         found = replies.page(
             self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)}), self._keys.secrets()
         )
-        return found if found.total <= len(found.rows) else self._rest(ids, found)
+        return found if found.total <= len(found.rows) else self._rest(ids, found, go_on)
 
-    def listed(self, *, domain: str, object_type: str, since: float, until: float, pages_max: int = 20) -> Page:
-        """List the tasks of a domain, of one type and of a span of time (epoch seconds), page by page.
+    def listed(
+        self,
+        *,
+        domain: str,
+        object_type: str,
+        since: float,
+        until: float,
+        pages_max: int = 20,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> Page:
+        """List the tasks of a domain, of one type and of a span of time (epoch seconds), while `go_on` says so.
 
         The answer tells whether it is complete. Raises `CdnError` where not even the first page came.
         """
         return self._paged(
             lambda number: self.tasks(domain=domain, object_type=object_type, since=since, until=until, page=number),
             pages_max,
+            go_on,
         )
+
+    def ahead(self) -> float:
+        """How many seconds the API's clock is ahead of `clock`, as far as its replies have told."""
+        return self._time.now() - self._time.own()
 
     def quota(self) -> Quota:
         """Ask what the day leaves (DescribeRefreshQuota); 20 calls a second. Unknown fields are absent."""
         return replies.quota(self._call("DescribeRefreshQuota"), self._keys.secrets())
 
-    def _rest(self, ids: Sequence[str], found: Page) -> Page:
+    def _rest(self, ids: Sequence[str], found: Page, go_on: Callable[[], bool]) -> Page:
         """Read from the task list what a look-up by ids left out; as many pages as a look may take."""
         rows: list[CdnTask] = []
         total, pages = 0, PAGES_BY_ID_MAX
         for task_id in ids:
             own = Page(tuple(row for row in found.rows if row.task_id == task_id), 0)
-            if pages > 0:
-                listed = self._listed_id(task_id, pages)
+            if pages > 0 and go_on():
+                listed = self._listed_id(task_id, pages, go_on)
                 pages -= max(1, -(-len(listed.rows) // PAGE_SIZE_MAX))
                 own = listed if len(listed.rows) >= len(own.rows) else own
             rows += own.rows
             total += max(own.total, len(own.rows))
         return Page(tuple(rows), max(total, found.total))
 
-    def _listed_id(self, task_id: str, pages_max: int) -> Page:
+    def _listed_id(self, task_id: str, pages_max: int, go_on: Callable[[], bool]) -> Page:
         self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
         try:
-            return self._paged(lambda number: self.tasks(task_id=task_id, page=number), pages_max)
+            return self._paged(lambda number: self.tasks(task_id=task_id, page=number), pages_max, go_on)
         except CdnError:
             return Page((), 0)  # what is known already has to do for now
 
-    def _paged(self, ask: Callable[[int], Page], pages_max: int) -> Page:
+    def _paged(self, ask: Callable[[int], Page], pages_max: int, go_on: Callable[[], bool]) -> Page:
         """Read pages until there are as many rows as are said to be; where a later page fails, what came before it."""
         found = ask(1)
         rows, total = list(found.rows), found.total
         for number in range(2, pages_max + 1):
-            if total <= len(rows) or not found.rows:
+            if total <= len(rows) or not found.rows or not go_on():
                 break
             self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
             try:
@@ -264,8 +280,9 @@ class Cdn:
             headers["content-type"] = "application/x-www-form-urlencoded"
             content = canonical_query(form.items()).encode()
         url = "/?" + canonical_query(query.items()) if query else "/"
+        sent = self._time.own()
         try:
-            return self._http.post(url, content=content, headers=headers)
+            reply = self._http.post(url, content=content, headers=headers)
         except _NOT_CONNECTED as fault:
             code, reason = fault_told(fault)
             told = f"{action} was not sent, no connection to {self._http.base_url.host}: {reason}"
@@ -273,6 +290,9 @@ class Cdn:
         except httpx.HTTPError as fault:
             told = foreign(f"{action} got no reply: {fault}", self._keys.secrets())
             raise OutcomeUnknown(type(fault).__name__, told) from None
+        if (moment := date_of(reply.headers)) is not None:
+            self._time.hear(moment, sent, self._time.own())
+        return reply
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - a conversion
