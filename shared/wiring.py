@@ -132,17 +132,7 @@ def build(  # noqa: PLR0913 - each is something a test replaces
             sleep=sleep,
             proxy=settings.proxy,
         ),
-        outcomes=OutcomeLog(
-            settings.log_endpoint,
-            settings.log_project,
-            settings.logstore,
-            keys,
-            adapter=log_adapter,
-            clock=time_by_oss.now,
-            signing=signing,
-            proxy=settings.proxy,
-            alarm=lambda alarm, advice: told.error("alarm", alarm=alarm, remedy=advice),
-        ),
+        outcomes=_outcome_log(settings, keys, told, adapter=log_adapter, clock=time_by_oss.now, signing=signing),
         report=told,
         clock=time_by_oss.now,
         sleep=sleep,
@@ -153,6 +143,18 @@ def build(  # noqa: PLR0913 - each is something a test replaces
         dead_days=settings.dead_days,
     )
     return Instance(kit, keys, spool, settings, bucket)
+
+
+def _outcome_log(settings: Settings, keys: KeyRing, report: Any, **replaced: Any) -> OutcomeLog:
+    return OutcomeLog(
+        settings.log_endpoint,
+        settings.log_project,
+        settings.logstore,
+        keys,
+        proxy=settings.proxy,
+        alarm=lambda alarm, advice: report.error("alarm", alarm=alarm, remedy=advice),
+        **replaced,
+    )
 
 
 def assemble(environ: Mapping[str, str], **replaced: Any) -> Instance:

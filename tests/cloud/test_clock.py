@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from email.utils import formatdate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cloud.clock import OssClock
+from shared.cloud.clock import OssClock, SigningClock, date_of
 
 seconds = st.floats(0, 5)
 errors = st.floats(-1e6, 1e6)
@@ -56,3 +58,33 @@ def test_further_replies_only_bring_it_nearer(error: float, trips: list[tuple[fl
         now_wrong = abs(machine.clock.now() - machine.true)
         assert now_wrong <= wrong + 1e-3
         wrong = now_wrong
+
+
+def date(moment: float) -> dict[str, str]:
+    """The header by which a service tells its time."""
+    return {"Date": formatdate(moment, usegmt=True)}
+
+
+def test_a_signing_clock_is_the_machines_until_a_service_refuses_it() -> None:
+    """Then it is that service's, and goes on with the machine's."""
+    machine = [1_790_000_000.0]
+    clock = SigningClock(lambda: machine[0])
+    assert 1_790_000_000.0 == clock.now()
+    assert clock.follow(date(1_790_007_200.0))
+    machine[0] += 60
+    assert 1_790_007_260.0 == clock.now()
+
+
+def test_a_signing_clock_that_agrees_is_not_the_reason() -> None:
+    """Signing again by the same time would be refused again."""
+    clock = SigningClock(lambda: 1_790_000_000.0)
+    assert not clock.follow(date(1_790_000_050.0))
+    assert clock.follow(date(1_789_000_000.0))
+    assert not clock.follow(date(1_789_000_000.0))
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": ""}, {"date": "soon"}, {"Date": "Fri, 99 Jan 2026 03:04:06 GMT"}])
+def test_a_reply_without_a_date_moves_no_clock(headers: dict[str, str]) -> None:
+    """What cannot be read tells nothing."""
+    clock = SigningClock(lambda: 5.0)
+    assert (False, None, 5.0) == (clock.follow(headers), date_of(headers), clock.now())

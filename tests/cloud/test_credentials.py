@@ -91,3 +91,22 @@ def test_keys_that_were_given_cannot_be_renewed() -> None:
     ring = KeyRing(Credentials("given", "secret"))
     assert not ring.renew()
     assert "given" == ring.current().access_key_id
+
+
+def test_secrets_are_those_of_now_and_of_before() -> None:
+    """A late answer may still name the keys of the invocation before; older ones are forgotten."""
+    ring = KeyRing()
+    assert () == ring.secrets()
+    for name in "abc":
+        ring.use(lambda name=name: Credentials(f"{name}-id", f"{name}-secret", f"{name}-token"))  # type: ignore[misc]
+    assert {f"{name}-{part}" for name in "bc" for part in ("id", "secret", "token")} == set(ring.secrets())
+    assert ("secret", "id") == KeyRing(Credentials("id", "secret")).secrets()
+
+
+def test_renewed_keys_leave_the_old_ones_secret() -> None:
+    """Keys that the runtime has replaced are still not to be told."""
+    runtime = iter([Credentials("old-id", "old"), Credentials("new-id", "new")])
+    ring = KeyRing()
+    ring.use(lambda: next(runtime))
+    assert ring.renew()
+    assert {"old-id", "old", "new-id", "new"} == set(ring.secrets())
