@@ -27,6 +27,8 @@ class Session:
     totals: dict[str, int] = field(
         default_factory=lambda: {"calls": 0, "accepted": 0, "deferred": 0, "buried": 0, "uncertain": 0}
     )
+    refused_units: set[str] = field(default_factory=set)
+    """Quotas of which the API has said that the day does not leave them."""
     branches: set[str] = field(default_factory=set)
     """Which cases of `decide` were met."""
     notes: dict[str, Note] = field(default_factory=dict)
