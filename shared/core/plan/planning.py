@@ -115,7 +115,7 @@ def plan(
     asked = sorted(_merged(tasks), key=lambda each: each.urgency)
     budget = _Budget(books, limits, provider, now, asked)
     if any(name in books.holds for name in (SERVICE, ACCOUNT)):
-        return _probe_of_everything([each for each in asked if budget.allows(each)], books, provider)
+        return _probe_of_everything(asked, budget, books, provider)
     known = Refreshes(refreshes)
     probes = [each for each in asked if budget.is_probe(each)]
     controls = list(_controls(probes, books, provider))
@@ -139,15 +139,18 @@ def plan(
     return Plan((*controls, *calls, *_calls(going, provider)), tuple(waits), tuple(void))
 
 
-def _probe_of_everything(asked: Sequence[_Asked], books: Books, provider: Provider) -> Plan:
+def _probe_of_everything(asked: Sequence[_Asked], budget: _Budget, books: Books, provider: Provider) -> Plan:
     """Let one target go, another one each time: its answer tells whether the CDN is there again."""
-    refreshes = [each for each in asked if each.target.kind is Kind.REFRESH] or list(asked)
+    allowed = [each for each in asked if budget.allows(each)]
+    places = [(each, budget.place(each)) for each in asked if each not in allowed]
+    waits = tuple((task, place) for each, place in places if place for task in each.tasks)
+    refreshes = [each for each in allowed if each.target.kind is Kind.REFRESH] or allowed
     if not refreshes:
-        return Plan()
+        return Plan(waits=waits)
     tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
     fresh = [each for each in refreshes if not each.is_suspect] or refreshes
     probe = fresh[tries % len(fresh)]
-    return Plan((*_controls([probe], books, provider), Call(tuple(probe.tasks), is_probe=True)))
+    return Plan((*_controls([probe], books, provider), Call(tuple(probe.tasks), is_probe=True)), waits)
 
 
 def _controls(probes: Sequence[_Asked], books: Books, provider: Provider) -> Iterator[Call]:
