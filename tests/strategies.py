@@ -1,6 +1,6 @@
-"""All Hypothesis strategies of the tests: keys, changes, sites, tasks, notes, ledgers, JSON, and lists of them.
+"""All Hypothesis strategies of the tests: keys, changes, sites, tasks, waits, books, JSON, and lists of them.
 
-Values that belong together agree: equal task ids are equal tasks, and a ledger never has more left than its total.
+Values that belong together agree: equal task ids are equal tasks, and books never have more left than its total.
 """
 
 from __future__ import annotations
@@ -9,15 +9,27 @@ import functools
 import string
 from typing import Any
 
-import msgspec
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from shared.core.plan.books import Ledger, minute_of
+from shared.core.plan.books import Books, Hold, minute_of
 from shared.core.plan.limits import Limits
 from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
-from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange, Result, Step, Task, digest
-from shared.core.task.notes import Note, notes_of
+from shared.core.task.model import (
+    Action,
+    Cause,
+    Form,
+    Kind,
+    Lane,
+    ObjectChange,
+    Result,
+    Step,
+    Target,
+    Task,
+    TaskId,
+    digest,
+)
+from shared.core.task.waits import BACKOFF, READY, REFRESH, Wait, minute_of_domain, quota_of, trouble_of
 
 NOW = 1_767_323_045.0
 """2026-01-02 03:04:05 UTC, which is 11:04:05 in UTC+8."""
@@ -164,16 +176,18 @@ def make_task(
     force: bool = False,
     lane: Lane = Lane.OVERWRITTEN,
     time: float = NOW,
-    due: float = 0.0,
+    key: str = "",
 ) -> Task:
-    """Make a task whose id follows from all of its other fields."""
+    """Make a task whose id follows from all of its other fields; its object is called `key`, or as the URL."""
     lane = Lane.PREFETCH if kind is Kind.PREFETCH else lane
-    named = digest(url, kind.value, form.value, str(force), str(lane), repr(time), repr(due))
-    cause = Cause(event_id=digest(named), event_name="ObjectCreated:PutObject", time=time, bucket="content", key=url)
-    return Task(id=named, kind=kind, form=form, url=url, site="site", lane=lane, cause=cause, force=force, due=due)
+    named = digest(url, kind.value, form.value, str(force), str(lane), repr(time), key)
+    cause = Cause(
+        event_id=digest(named), event_name="ObjectCreated:PutObject", time=time, bucket="content", key=key or url
+    )
+    return Task(id=TaskId(named), target=Target(kind, form, url, force), site="site", lane=lane, cause=cause)
 
 
-def tasks(due: tuple[float, ...] = (0.0,)) -> SearchStrategy[Task]:
+def tasks() -> SearchStrategy[Task]:
     """Tasks of every kind and form, over few enough URLs that many are equal."""
     lanes = (Lane.REMOVED, Lane.OVERWRITTEN, Lane.MANUAL)
 
@@ -182,20 +196,12 @@ def tasks(due: tuple[float, ...] = (0.0,)) -> SearchStrategy[Task]:
         number, shape = divmod(number, len(_SHAPES))
         number, lane = divmod(number, len(lanes))
         number, name = divmod(number, 5)
-        number, moment = divmod(number, len(due))
         domain, age = divmod(number, 4)
         kind, form, force, path = _SHAPES[shape]
-        return make_task(
-            f"https://{DOMAINS[domain]}/{path.format(name)}",
-            kind=kind,
-            form=form,
-            force=force,
-            lane=lanes[lane],
-            time=NOW - age,
-            due=due[moment],
-        )
+        url = f"https://{DOMAINS[domain]}/{path.format(name)}"
+        return make_task(url, kind=kind, form=form, force=force, lane=lanes[lane], time=NOW - age)
 
-    return st.integers(0, len(_SHAPES) * len(lanes) * 5 * len(due) * 4 * len(DOMAINS) - 1).map(numbered)
+    return st.integers(0, len(_SHAPES) * len(lanes) * 5 * 4 * len(DOMAINS) - 1).map(numbered)
 
 
 @st.composite
@@ -233,19 +239,41 @@ def task_orders() -> SearchStrategy[tuple[list[Task], list[Task]]]:
     return few_tasks().flatmap(lambda several: st.tuples(st.just(several), st.permutations(several)))
 
 
+def waits() -> SearchStrategy[Wait]:
+    """Reasons of every kind."""
+    units, domains = st.sampled_from(UNITS), st.sampled_from(DOMAINS)
+    return st.one_of(
+        st.sampled_from((READY, BACKOFF, REFRESH)),
+        st.builds(quota_of, units),
+        st.builds(minute_of_domain, units, domains),
+        st.builds(trouble_of, units, domains),
+    )
+
+
 @st.composite
-def ledgers(draw: DrawFn) -> Ledger:
-    """Ledgers as a drain finds them: known or not, fresh or of another day, this minute or an earlier one."""
+def books(draw: DrawFn) -> Books:
+    """Books as a drain finds them: quotas known or not, fresh or of another day, this minute or an earlier one."""
     total = draw(st.dictionaries(st.sampled_from(UNITS), st.integers(0, 3_000)))
     share = draw(st.integers(0, 100))
-    names = [f"{domain} {unit}" for domain in DOMAINS for unit in UNITS]
-    return Ledger(
+    used = st.dictionaries(st.sampled_from(DOMAINS), st.integers(0, 1_500), max_size=3)
+    return Books(
         read_at=NOW - draw(st.sampled_from((0, 60, 86_400))),
         total=total,
         remaining={unit: most * share // 100 for unit, most in total.items()},
         minute=minute_of(NOW) - draw(st.integers(0, 1)),
-        in_minute=draw(st.dictionaries(st.sampled_from(names), st.integers(0, 1_500), max_size=4)),
+        in_minute=draw(st.dictionaries(st.sampled_from(UNITS), used, max_size=3)),
     )
+
+
+@st.composite
+def troubled_books(draw: DrawFn) -> Books:
+    """Books that hold some domains back, until a moment that is over or ahead."""
+    slots = st.builds(
+        lambda unit, domain: trouble_of(unit, domain).slot, st.sampled_from(UNITS), st.sampled_from(DOMAINS)
+    )
+    holds = st.builds(Hold, st.sampled_from((NOW - 5, NOW, NOW + 5)), st.just(NOW - 60), st.integers(1, 9))
+    plain = draw(books())
+    return Books(plain.read_at, plain.total, plain.remaining, holds=draw(st.dictionaries(slots, holds, max_size=8)))
 
 
 def limits() -> SearchStrategy[Limits]:
@@ -260,31 +288,3 @@ def limits() -> SearchStrategy[Limits]:
 def steps() -> SearchStrategy[Step]:
     """Entries of a task's history."""
     return st.builds(Step, st.just(NOW), st.sampled_from(Result), code=st.text(max_size=5), message=st.text(max_size=5))
-
-
-@st.composite
-def waiting(draw: DrawFn) -> list[Note]:
-    """Notes that wait: with different due times, and some tasks in two notes, as second deliveries leave them."""
-    due = (0.0, NOW, NOW + 0.0005, NOW + 60)
-    first = draw(st.lists(tasks(due), min_size=1, max_size=15, unique_by=lambda task: task.id))
-    apart: dict[str, Note] = {each.key: each for each in notes_of(first)}
-    again = draw(st.lists(st.sampled_from(first), max_size=4, unique_by=lambda task: task.id))
-    apart.update((each.key, each) for each in notes_of(again))
-    return list(apart.values())
-
-
-@st.composite
-def rounds(draw: DrawFn) -> tuple[list[Note], set[str], dict[str, Task]]:
-    """Notes, the ids of tasks that ended, and tasks that stay with a new due time or history."""
-    found = draw(waiting())
-    by_id = {task.id: task for each in found for task in each.tasks}
-    fates = st.sampled_from(("stays", "ended", "soon", "tomorrow", "retried"))
-    ended, changed = set(), {}
-    for task, fate in zip(by_id.values(), draw(st.lists(fates, min_size=len(by_id), max_size=len(by_id))), strict=True):
-        if fate == "ended":
-            ended.add(task.id)
-        elif fate == "retried":
-            changed[task.id] = task.with_step(Step(NOW, Result.DEFERRED, "Throttling"))
-        elif fate != "stays":
-            changed[task.id] = msgspec.structs.replace(task, due=NOW + (60 if fate == "soon" else 86_400))
-    return found, ended, changed

@@ -10,6 +10,7 @@ from shared.core.plan.books import Books
 from shared.core.task.model import ENDS, Result, State, Task, Try
 from shared.core.task.notes import Note, Place, notes_of
 from shared.core.task.stored import Piece
+from shared.core.task.waits import READY
 from shared.flow.kit import Invocation, Kit
 from shared.flow.log import log_outcomes
 
@@ -27,6 +28,8 @@ class Session:
     totals: dict[str, int] = field(
         default_factory=lambda: {"calls": 0, "accepted": 0, "deferred": 0, "buried": 0, "uncertain": 0}
     )
+    refused_units: set[str] = field(default_factory=set)
+    """Quotas of which the API has said that the day does not leave them."""
     branches: set[str] = field(default_factory=set)
     """Which cases of `decide` were met."""
     notes: dict[str, Note] = field(default_factory=dict)
@@ -35,7 +38,10 @@ class Session:
     """Keys of notes that are gone, though this round's listing has them."""
     places: dict[Try, Place] = field(default_factory=dict)
     """Where the tasks of these notes lie."""
+    surplus: set[tuple[str, Try]] = field(default_factory=set)
+    """Keys of notes and tries in them that lie in another note too."""
     _tasks: dict[Try, Task] = field(default_factory=dict)
+    _texts: dict[Try, str] = field(default_factory=dict)
 
     def add(self, notes: Iterable[Note]) -> None:
         """Take in notes that were read or written."""
@@ -43,7 +49,18 @@ class Session:
             self.notes[note.key.text] = note
             place = Place(note.key.wait, note.key.due)
             for task in note.tasks:
-                self.places[task.this_try], self._tasks[task.this_try] = place, task
+                self._place(note.key.text, task, place)
+
+    def _place(self, text: str, task: Task, place: Place) -> None:
+        """Note where a task lies; of one that lies in two notes, since its event was told twice, one is too many."""
+        each = task.this_try
+        other = self._texts.get(each)
+        if other is not None and other != text and other in self.notes:
+            waits_already = self.places[each].wait != READY
+            self.surplus.add((text if waits_already else other, each))
+            if waits_already:
+                return
+        self.places[each], self._tasks[each], self._texts[each] = place, task, text
 
     def remove(self, texts: Iterable[str]) -> None:
         """Forget notes that were replaced."""
@@ -56,7 +73,9 @@ class Session:
         self.notes.clear()
         self.replaced.clear()
         self.places.clear()
+        self.surplus.clear()
         self._tasks.clear()
+        self._texts.clear()
 
     def lies(self, move: Move) -> bool:
         """Whether a task lies already where a move would bring it, as it is."""
@@ -101,7 +120,8 @@ def _rewrite(kit: Kit, moves: dict[Try, Move], session: Session) -> tuple[list[s
     ]
     broken = []
     for text, note in session.notes.items():
-        left = [task for task in note.tasks if task.this_try not in moves]
+        surplus = {each for own, each in session.surplus if own == text}
+        left = [task for task in note.tasks if task.this_try not in moves and task.this_try not in surplus]
         if len(left) < len(note.tasks):
             broken.append(text)
             staying += [(task, Place(note.key.wait, note.key.due)) for task in left]

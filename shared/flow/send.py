@@ -43,7 +43,6 @@ class Sender:
         self._pending = Decision(session.books, kit.clock())
         self._calls = self._unknown = 0
         self._last_call = 0.0
-        self._refused_units: set[str] = set()
         self.made_progress = False
 
     def send(self, calls: Iterable[Call]) -> None:
@@ -96,12 +95,12 @@ class Sender:
         )
         key = kit.spool.intend(batch)
         unit = kit.provider.unit(call.target)
-        before = unit in self._refused_units
+        before = unit in self._session.refused_units
         try:
             accepted = self._accepted(batch)
         except CdnError as error:
             if isinstance(error, QuotaSpent):
-                self._refused_units.add(unit)
+                self._session.refused_units.add(unit)
             return Reply(call, batch, key, kit.clock(), error=error, was_refused_before=before)
         now = kit.clock()
         kit.spool.accept([(batch.accepted(accepted.task_ids, accepted.request_id, now), now + STATUS_AFTER_SECONDS)])

@@ -11,7 +11,7 @@ from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cloud import Options
 from scripts.localcloud.web import Request
 from shared.cloud.outcomes import BYTES_PER_WRITE_MAX, RECORDS_PER_WRITE_MAX, parts
-from shared.cloud.spool.spool import TASKS_PER_SURVEY_MAX
+from shared.flow.look import TASKS_PER_ROUND_MAX
 from shared.core.task.model import Outcome, Result
 from shared.core.task.notes import notes_of
 from tests.flow.world import World

@@ -67,6 +67,8 @@ def of_reply(reply: Reply, facts: Facts, decision: Decision) -> None:
         _unknown(reply, error, facts, decision)
         return
     decision.served.append(reply.key)  # nothing was carried out: there is nothing to find out of it
+    if not isinstance(error, Unsent | Throttled | AccountRefused):
+        decision.books = decision.books.lift(SERVICE, ACCOUNT)  # the CDN is there, and knows who calls
     if isinstance(error, Rejected):
         _rejected(reply, error, decision)
     elif isinstance(error, MinuteSpent):

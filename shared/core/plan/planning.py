@@ -113,11 +113,15 @@ def plan(
 ) -> Plan:
     """Plan the next calls. `refreshes` are those that run, or wait elsewhere."""
     asked = sorted(_merged(tasks), key=lambda each: each.urgency)
+    budget = _Budget(books, limits, provider, now, asked)
     if any(name in books.holds for name in (SERVICE, ACCOUNT)):
-        return _probe_of_everything(asked, books, provider)
-    known, budget = Refreshes(refreshes), _Budget(books, limits, provider, now, asked)
+        return _probe_of_everything(asked, budget, books, provider)
+    known = Refreshes(refreshes)
+    probes = [each for each in asked if budget.is_probe(each)]
+    controls = list(_controls(probes, books, provider))
+    for control in controls:
+        known.add(control.tasks[0])
     going: list[_Asked] = []
-    probes: list[_Asked] = []
     waits: list[tuple[Task, Place]] = []
     void: list[Task] = []
     for each in asked:
@@ -129,20 +133,24 @@ def plan(
         if place is not None:
             waits += [(task, place) for task in each.tasks]
         elif each.tasks:
-            (probes if budget.is_probe(each) else going).append(each)
-    calls = [Call(tuple(each.tasks), is_probe=True) for each in probes]
-    return Plan((*_controls(probes, books, provider), *calls, *_calls(going, provider)), tuple(waits), tuple(void))
+            going.append(each)
+    calls = [Call(tuple(each.tasks), is_probe=True) for each in going if budget.is_probe(each)]
+    going = [each for each in going if not budget.is_probe(each)]
+    return Plan((*controls, *calls, *_calls(going, provider)), tuple(waits), tuple(void))
 
 
-def _probe_of_everything(asked: Sequence[_Asked], books: Books, provider: Provider) -> Plan:
+def _probe_of_everything(asked: Sequence[_Asked], budget: _Budget, books: Books, provider: Provider) -> Plan:
     """Let one target go, another one each time: its answer tells whether the CDN is there again."""
-    refreshes = [each for each in asked if each.target.kind is Kind.REFRESH] or list(asked)
+    allowed = [each for each in asked if budget.allows(each)]
+    places = [(each, budget.place(each)) for each in asked if each not in allowed]
+    waits = tuple((task, place) for each, place in places if place for task in each.tasks)
+    refreshes = [each for each in allowed if each.target.kind is Kind.REFRESH] or allowed
     if not refreshes:
-        return Plan()
+        return Plan(waits=waits)
     tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
     fresh = [each for each in refreshes if not each.is_suspect] or refreshes
     probe = fresh[tries % len(fresh)]
-    return Plan((*_controls([probe], books, provider), Call(tuple(probe.tasks), is_probe=True)))
+    return Plan((*_controls([probe], books, provider), Call(tuple(probe.tasks), is_probe=True)), waits)
 
 
 def _controls(probes: Sequence[_Asked], books: Books, provider: Provider) -> Iterator[Call]:
@@ -229,6 +237,14 @@ class _Budget:
         of_unit[domain] = of_unit.get(domain, 0) + 1
         self._spent[unit] = self._spent.get(unit, 0) + 1
         return None
+
+    def allows(self, each: _Asked) -> bool:
+        """Whether a target may go if nothing else does."""
+        unit, domain = self._provider.unit(each.target), each.target.domain
+        lane = min(task.lane for task in each.tasks)
+        used = self._books.in_minute.get(unit, {}).get(domain, 0)
+        is_left = spendable(self._books, unit, lane, self._limits) > 0
+        return is_left and used < per_minute(unit, self._limits, self._provider)
 
     def is_probe(self, each: _Asked) -> bool:
         """Whether a target is the one that goes of its domain while that is in trouble."""

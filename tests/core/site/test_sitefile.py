@@ -13,7 +13,7 @@ from shared.core.checked import Invalid
 from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
 
-SHIPPED = Path(__file__).parent.parent.parent / "functions" / "sites.yml"
+SHIPPED = Path(__file__).parents[3] / "functions" / "sites.yml"
 
 HEAD = "sites:\n  - bucket: content\n    domains: [static.example.com]\n"
 

@@ -15,7 +15,7 @@ from shared.core.change.events import NESTING_MAX, Received, read
 from shared.core.task.model import Action
 from tests import strategies
 
-EVENTS = Path(__file__).parent.parent / "events"
+EVENTS = Path(__file__).parent.parent.parent / "events"
 
 PUT = ("created", "ObjectCreated:PutObject", "css/site+v2 100%.css")
 DELETE = ("removed", "ObjectRemoved:DeleteObject", "img/old.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -10,14 +11,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.core.plan.limits import URL_CHARACTERS_MAX
+from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
-from shared.core.site.urls import directory_of, object_urls, refreshable, tasks_of
-from shared.core.task.model import Action, Form, Kind, Lane, ObjectChange, domain_of
+from shared.core.site.urls import Skipped, directory_of, object_urls, refreshable
+from shared.core.site.urls import tasks_of as tasks_of_provider
+from shared.core.task.model import Action, Form, Kind, Lane, ObjectChange, Task, domain_of
 from tests import strategies
 
 STATIC = Domain("static.example.com")
 SITE = Site(name="site", bucket="content", domains=(STATIC,))
+CHARACTERS_MAX = ALIBABA_CDN.url_characters_max
+
+
+def tasks_of(changed: ObjectChange, sites: Iterable[Site]) -> tuple[list[Task], list[Skipped]]:
+    """Find what a change makes stale, for the one provider that there is."""
+    return tasks_of_provider(changed, sites, ALIBABA_CDN)
 
 
 def change(key: str, *, removed: bool = False, size: int = 5, delta_size: int | None = 2) -> ObjectChange:
@@ -43,7 +51,7 @@ def site(**fields: object) -> Site:
 def urls(key: str, *sites: Site, removed: bool = False) -> list[tuple[str, str, str]]:
     """List what a change of a key asks for: kind, form, URL."""
     tasks, _ = tasks_of(change(key, removed=removed), sites or (SITE,))
-    return [(task.kind.value, task.form.value, task.url) for task in tasks]
+    return [(task.target.kind.value, task.target.form.value, task.url) for task in tasks]
 
 
 @given(strategies.keys())
@@ -85,7 +93,7 @@ def test_only_configured_domains_come_out(changed: ObjectChange, several: list[S
 def test_no_url_is_too_long(changed: ObjectChange, several: list[Site]) -> None:
     """No task has a URL over 1,024 characters, which the CDN would refuse."""
     tasks, _ = tasks_of(changed, several)
-    assert [] == [task.url for task in tasks if len(task.url) > URL_CHARACTERS_MAX]
+    assert [] == [task.url for task in tasks if len(task.url) > CHARACTERS_MAX]
 
 
 @given(strategies.changes(), st.lists(strategies.sites(), max_size=3))
@@ -124,7 +132,15 @@ def test_a_task_knows_its_cause() -> None:
         task.cause.key,
         task.cause.etag,
     )
-    assert ("site", Lane.OVERWRITTEN, 0, 0.0) == (task.site, task.lane, task.attempt, task.due)
+    assert ("site", Lane.OVERWRITTEN, "alibaba-cdn") == (task.site, task.lane, task.target.provider)
+    assert (0, 0, 0, 0, "", ()) == (
+        task.calls_tried,
+        task.cdn_failures,
+        task.unknowns,
+        task.blamed,
+        task.part,
+        task.history,
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,14 +225,14 @@ def test_what_cannot_go_as_a_file_goes_as_its_directory(key: str, custom: bool) 
     """A directory that holds the URL and is short enough itself takes its place, and only where it must."""
     domain = Domain("static.example.com", custom_cache_key=custom)
     (url,) = object_urls(key, SITE, domain)
-    form, target = refreshable(url, domain)
-    if len(url) <= URL_CHARACTERS_MAX and not custom:
+    form, target = refreshable(url, domain, CHARACTERS_MAX)
+    if len(url) <= CHARACTERS_MAX and not custom:
         assert (Form.FILE, url) == (form, target)
     else:
         assert Form.DIRECTORY is form
         assert url.startswith(target)
         assert target.endswith("/")
-        assert len("https://static.example.com/") <= len(target) <= URL_CHARACTERS_MAX
+        assert len("https://static.example.com/") <= len(target) <= CHARACTERS_MAX
 
 
 @pytest.mark.parametrize(
@@ -234,7 +250,7 @@ def test_what_cannot_go_as_a_file_goes_as_its_directory(key: str, custom: bool) 
 )
 def test_the_directory_of_a_url_is_the_deepest_that_fits(url: str, directory: str) -> None:
     """The nearest folder, or the nearest above it that is not too long; at the most the whole domain."""
-    assert directory == directory_of(url)
+    assert directory == directory_of(url, CHARACTERS_MAX)
 
 
 def test_a_custom_cache_key_means_directories() -> None:
@@ -264,7 +280,7 @@ def test_rules_say_what_a_change_asks_for(
 
     def asked(changed: ObjectChange) -> list[str]:
         tasks, _ = tasks_of(changed, (ruled,))
-        return [task.kind.value + "+" * task.then_prefetch for task in tasks]
+        return [task.target.kind.value + "+" * task.then_prefetch for task in tasks]
 
     assert overwrite == asked(change("a.css"))
     assert removal == asked(change("a.css", removed=True, size=0, delta_size=-5))
@@ -294,4 +310,22 @@ def test_what_goes_as_a_directory_is_not_prefetched_after() -> None:
     """A directory cannot be prefetched."""
     custom = site(domains=(Domain("img.example.com", custom_cache_key=True),), created=Then.REFRESH_THEN_PREFETCH)
     tasks, _ = tasks_of(change("a/b.jpg"), (custom,))
-    assert [(Kind.REFRESH, Form.DIRECTORY, False)] == [(task.kind, task.form, task.then_prefetch) for task in tasks]
+    assert [(Kind.REFRESH, Form.DIRECTORY, False)] == [
+        (task.target.kind, task.target.form, task.then_prefetch) for task in tasks
+    ]
+
+
+@pytest.mark.parametrize(("length", "form"), [(1_024, Form.FILE), (1_025, Form.DIRECTORY)])
+def test_a_url_of_just_the_longest_length_goes_as_itself(length: int, form: Form) -> None:
+    """The vendor's limit is the last length that goes; one character more goes as the directory."""
+    url = "https://static.example.com/d/" + "x" * (length - len("https://static.example.com/d/"))
+    assert form is refreshable(url, STATIC, CHARACTERS_MAX)[0]
+    assert "https://static.example.com/d/" == directory_of(url, CHARACTERS_MAX)
+
+
+@pytest.mark.parametrize(
+    ("most", "directory"), [(28, "https://h.example.com/aa/bb/"), (27, "https://h.example.com/aa/")]
+)
+def test_a_directory_of_just_the_longest_length_fits(most: int, directory: str) -> None:
+    """The deepest folder counts with its own slash."""
+    assert directory == directory_of("https://h.example.com/aa/bb/c.css", most)
