@@ -6,6 +6,7 @@
     ./scripts/simulate --sweep rates                          several rates of all faults, a row each
     ./scripts/simulate --sweep kinds --faults 0.2             each kind of fault alone, a row each
     ./scripts/simulate --crashes                              small scenarios, ended once at each of their calls
+    ./scripts/simulate --twice --seeds 20                     each seed in two processes: the same to the last byte?
     ./scripts/simulate --wire --seeds 5                       through the vendor's clients, down to the last byte
 
 A seed decides everything: the run that broke a rule is printed as a command that repeats it alone.
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scripts.simulation import boundaries, sweep
+from scripts.simulation import boundaries, repeats, sweep
 from scripts.simulation.faults import KINDS
 from scripts.simulation.pool import Run, run_all
 from scripts.simulation.report import Order, figures, run_seed
@@ -37,6 +38,10 @@ def main(arguments: Sequence[str] | None = None, run: Run = run_seed) -> int:
         crashes = boundaries.summary(boundaries.CASES)
         print(json.dumps(crashes, ensure_ascii=False))
         return 1 if crashes["rules_broken"] else 0
+    if options.twice:
+        twice = repeats.compared(options.seed, options.seeds, Order(options.changes, options.faults, options.only))
+        print(json.dumps(twice, ensure_ascii=False))
+        return 0 if twice["same"] else 1
     order = Order(options.changes, options.faults, options.only, options.wire)
     orders = sweep.orders_of(options.sweep, order) if options.sweep else [order]
     started = time.monotonic()
@@ -64,6 +69,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only this kind of fault; `kinds` lists them")
     parser.add_argument("--sweep", choices=sweep.SWEEPS, help="a row for each of several rates, or of all kinds")
     parser.add_argument("--crashes", action="store_true", help="end small scenarios at each of their calls instead")
+    parser.add_argument("--twice", action="store_true", help="run all in two processes, and compare them to the byte")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each CPU)")
     parser.add_argument("--wire", action="store_true", help="use the vendor's clients instead of fast adapters")
     parser.add_argument("--json", action="store_true", help="no words for people about the figures")

@@ -123,7 +123,7 @@ class Maker:
     def _on_the_wire(self, outside: Outside, own_clock: Callable[[], float]) -> wiring.Instance:
         clock = PausingClock(self.hub)
         cloud = self.cloud
-        cdn = self.troubles.wrapped(cloud.cdn.handle)
+        cdn = self.troubles.wrapped(cloud.cdn)
         return wiring.build(
             self.settings,
             _sites(self.site_file),

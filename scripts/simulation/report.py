@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +59,8 @@ class Tally:
     retries: Counter[float] = field(default_factory=Counter)
     """How many of those went again, by the seconds in between, rounded to a tenth."""
     virtual_seconds: float = 0.0
+    outcome_log: int = 0
+    """A number that stands for the bytes of the outcome log; that of several runs is the sum, in whatever order."""
     faults: Counter[str] = field(default_factory=Counter)
     broken: list[dict[str, Any]] = field(default_factory=list)
     slowest: list[dict[str, Any]] = field(default_factory=list)
@@ -113,6 +117,7 @@ def count_facts(facts: Facts) -> Tally:
         failures=sum(row.status == FAILED for row in book.rows),
         retries=_retries(facts),
         virtual_seconds=book.ended - book.scenario.start,
+        outcome_log=_digest(book.records),
     )
     copies = sum(len({each.request_id for each in fate.deliveries}) - 1 for fate in delivered)
     if copies:
@@ -149,6 +154,7 @@ def figures(tallies: Iterable[Tally], wall_seconds: float = 0.0) -> dict[str, An
         "unexplained_waits": sum(each["rule"] == "10 waits" for each in total.broken),
         "faults": dict(sorted(total.faults.items())),
         "virtual_seconds": round(total.virtual_seconds),
+        "outcome_log": f"{total.outcome_log % 2**64:016x}",
     }
     if wall_seconds:
         found["wall_seconds"] = round(wall_seconds, 2)
@@ -172,6 +178,12 @@ def _spread(retries: Counter[float]) -> dict[str, float | None]:
     seconds = sorted(retries.elements())
     shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     return {name: seconds[math.ceil(share * len(seconds)) - 1] if seconds else None for name, share in shares.items()}
+
+
+def _digest(records: Sequence[Mapping[str, str]]) -> int:
+    """Sum up the bytes of an outcome log, in their order."""
+    lines = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    return int.from_bytes(hashlib.sha256(lines.encode()).digest()[:8], "big")
 
 
 def _slow(seed: int, wait: Wait) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import FAILED, Facts
 from scripts.simulation.faults import Incident
-from scripts.simulation.features import CLOCKS_APART_SECONDS
 from scripts.simulation.scenario import DAY_SECONDS, RESET
 from scripts.simulation.sites import PREFETCH, REFRESH
 from scripts.simulation.verdict import Broken
@@ -27,7 +26,8 @@ SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
 REPLACING = ("put waiting/", "put dead/", "put accepted/", "put kept/", "get kept/", "write", "delete")
 """Calls between the first thing that a step writes in place of others, and their deletion."""
 SUBMISSIONS_PER_SECOND_MAX = 41
-EDGE_SECONDS = 1.0
+EDGE_SECONDS = 720.0
+"""How far from the reset clocks that differ may hide what was spent: until the quota has been read again."""
 
 
 def limits_hold(facts: Facts) -> Iterator[Broken]:
@@ -124,10 +124,9 @@ def _is_excused(facts: Facts, code: str, when: float) -> bool:
 
 
 def _is_at_an_edge(code: str, when: float) -> bool:
-    """Tell whether clocks that differ may take a call for one of another minute, or of another day."""
-    span = 60.0 if "PerMinute" in code else DAY_SECONDS
-    after = (when - RESET) % span
-    return min(after, span - after) <= CLOCKS_APART_SECONDS[1] + EDGE_SECONDS
+    """Tell whether clocks that differ may hide what was spent: in any minute, and near the reset of the day."""
+    after = (when - RESET) % DAY_SECONDS
+    return "PerMinute" in code or min(after, DAY_SECONDS - after) <= EDGE_SECONDS
 
 
 def was_cut_off(facts: Facts) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from scripts.localcloud.cdn.auth import read_claim
+from scripts.localcloud.cdn.service import CallRecord, CdnApi
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.web import Request, Response, Service
 from scripts.simulation.faults import Incident
@@ -66,7 +67,7 @@ class Troubles:
             return document
         return self._odd(self._reshaped(operation, document))
 
-    def wrapped(self, handle: Service) -> Service:
+    def wrapped(self, api: CdnApi) -> Service:
         """Give the API on the wire, with the same troubles and shapes."""
 
         def handle_with_troubles(request: Request) -> Response:
@@ -74,12 +75,14 @@ class Troubles:
             trouble = self.of(claim.action, claim.params)
             if trouble is not None:
                 return refusal_of(trouble)
-            response = handle(request)
-            if not isinstance(response, Response):
-                raise TypeError("Services in process answer at once.")
+            response = api.handle(request)
             if response.status != OK or claim.action in SUBMISSIONS:
                 return response
-            document = self.told(claim.action, json.loads(response.body))
+            document = json.loads(response.body)
+            asked = self.asked(claim.action, claim.params)
+            if asked != claim.params:
+                document.update(api.list_tasks(asked, CallRecord(self.clock.now(), claim.action, "", "")))
+            document = self.told(claim.action, document)
             return Response(response.status, response.headers, json.dumps(document).encode())
 
         return handle_with_troubles

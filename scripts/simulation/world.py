@@ -201,7 +201,8 @@ class World:
     def fingerprint(self) -> object:
         """Tell two moments apart between which something was submitted, or something in the spool came or went."""
         submissions = sum(call.operation in SUBMISSIONS for call in self.cloud.cdn.calls)
-        return (submissions, *Counter(key.partition("/")[0] for key in self.spool_keys()).items())
+        areas = Counter(key.partition("/")[0] for key in self.spool_keys() if key.startswith(AT_WORK))
+        return (submissions, *sorted(areas.items()))
 
     def spool_keys(self, area: str = "") -> list[str]:
         """List the spool's keys below an area."""

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from scripts.simulation.book import Book
 from scripts.simulation.faults import KINDS
-from scripts.simulation.report import Order, Tally, figures, run_seed
+from scripts.simulation.features import ALL as PERSISTING
+from scripts.simulation.repeats import compared
+from scripts.simulation.report import Order, Tally, count, figures, run_seed
 from scripts.simulation.scenario import draw
 from scripts.simulation.world import World
 
@@ -39,6 +42,13 @@ def test_no_rule_breaks_without_faults() -> None:
 def test_no_rule_breaks_with_one_kind_of_fault(kind: str) -> None:
     """Each kind of fault alone, four times as often: nothing is lost."""
     found = figures([run_seed(seed, Order(CHANGES, 0.2, kind)) for seed in (1, 2)], 1.0)
+    assert [] == found["broken"]
+
+
+@pytest.mark.parametrize("kind", PERSISTING)
+def test_no_rule_breaks_where_something_persists(kind: str) -> None:
+    """What depends on content and does not go away is met in nearly every run: nothing is lost, and all goes on."""
+    found = figures([run_seed(seed, Order(CHANGES, 0.9, kind)) for seed in (1, 2, 3)], 1.0)
     assert [] == found["broken"]
 
 
@@ -76,6 +86,30 @@ def test_a_seed_repeats_exactly() -> None:
     assert first.incidents
 
 
+def test_a_seed_repeats_to_the_byte_in_another_process() -> None:
+    """In two processes whose hashes differ, with faults of every kind, the outcome log has the same bytes."""
+    found = compared(5, 2, Order(CHANGES, 0.05))
+    assert [] == found["different"]
+    first, second = found["outcome_logs"]
+    assert first == second
+    assert 0 != int(first, 16)
+
+
+def test_an_unexplained_wait_is_counted_and_comes_with_its_replay() -> None:
+    """It is a broken rule and no loss; of many runs the slowest changes are named, the slowest first."""
+    broken = {"seed": 9, "rule": "10 waits", "message": "a URL", "replay": Order(40, 0.05).replay(9)}
+    slow = [{"seed": seed, "url": "a", "form": "file", "seconds": 100 * seed, "why": "none"} for seed in range(9)]
+    found = figures([Tally(seeds=1, broken=[broken], slowest=slow[:2]), Tally(seeds=1, slowest=slow[2:])], 1.0)
+    assert (0, 1, 1) == (found["lost"], found["rules_broken"], found["unexplained_waits"])
+    assert [800, 700, 600, 500, 400] == [each["seconds"] for each in found["slowest_seconds"]]
+
+
+def test_a_log_of_other_bytes_has_another_digest() -> None:
+    """The order of records counts, and so does every byte of them."""
+    logs = ([{"a": "1"}, {"b": "2"}], [{"b": "2"}, {"a": "1"}], [{"a": "1"}, {"b": "3"}])
+    assert 3 == len({count(Book(draw(1, 1, 0.0), records=records)).outcome_log for records in logs})
+
+
 def test_the_command_prints_its_figures_last() -> None:
     """The command's last line is one JSON object, and it ends well where no rule broke."""
     done = subprocess.run(
@@ -87,6 +121,7 @@ def test_the_command_prints_its_figures_last() -> None:
     )
     found = json.loads(done.stdout.splitlines()[-1])
     assert {"seeds", "changes", "lost", "rules_broken", "units_spent", "units_floor", "duplicates"} <= set(found)
+    assert {"slowest_seconds", "unexplained_waits", "outcome_log"} <= set(found)
     assert (2, 0, 0) == (found["seeds"], found["lost"], found["rules_broken"])
 
 

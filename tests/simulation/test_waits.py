@@ -15,6 +15,7 @@ from scripts.simulation.faults import Incident
 from scripts.simulation.runner import Delivery
 from scripts.simulation.scenario import RESET, STATIC, Action, Scenario
 from scripts.simulation.waits import lanes_are_kept, no_wait_is_unexplained, waits
+from scripts.simulation.world import World
 
 NOON = RESET - 43_200.0
 RING = b'{"triggerTime": "2026-09-20T21:32:00Z", "triggerName": "every-minute", "payload": ""}'
@@ -178,3 +179,17 @@ def test_what_goes_before_or_for_another_removal_overtakes_nobody() -> None:
     """Within two minutes of the acknowledgement, at the same time or for a removal of its own, a call is free to go."""
     told = Told().minutes(900).change("b", 1).change("c", 1, "removed").change("a", 0, "removed")
     assert [] == told.accepts("b", 100).accepts("c", 300).accepts("b", 400).accepts("a", 400).overtaken()
+
+
+def test_removals_keep_their_lane_in_a_backlog() -> None:
+    """Behind two hundred overwrites that go ten a minute late removals go first, and all waits are explained."""
+    limits = Limits(urls_per_minute_per_domain=10, refresh_duration_seconds=(50.0, 55.0))
+    puts = [Action(NOON + 1 + number * 0.01, "put", f"www/{number}.html") for number in range(200)]
+    removals = [Action(NOON + 200 + number, "remove", f"www/{number}.html") for number in range(5)]
+    environment = {"URLS_PER_MINUTE_PER_DOMAIN": "10", "RESERVE_PERCENT": "0", "LINGER_SECONDS": "0.5"}
+    scenario = make_scenario(SITE, [*puts, *removals], limits=limits, environment=environment)
+    facts = Facts(World(scenario).run())
+    found = waits(facts)
+    assert ([], []) == (list(no_wait_is_unexplained(found)), list(lanes_are_kept(facts, found)))
+    assert max(wait.seconds for wait in found) > 1_000
+    assert max(wait.seconds for wait in found if wait.fate.write.action == "removed") < 180
