@@ -7,6 +7,7 @@
     ./scripts/simulate --sweep kinds --faults 0.2             each kind of fault alone, a row each
     ./scripts/simulate --crashes                              small scenarios, ended once at each of their calls
     ./scripts/simulate --twice --seeds 20                     each seed in two processes: the same to the last byte?
+    ./scripts/simulate --interleavings                        small races, in every order of their calls, bounded
     ./scripts/simulate --wire --seeds 5                       through the vendor's clients, down to the last byte
 
 A seed decides everything: the run that broke a rule is printed as a command that repeats it alone.
@@ -22,9 +23,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scripts.simulation import boundaries, repeats, sweep
+from scripts.simulation import boundaries, interleavings, repeats, sweep
 from scripts.simulation.faults import KINDS
 from scripts.simulation.pool import Run, run_all
+from scripts.simulation.races import LEASES
 from scripts.simulation.report import Order, figures, run_seed
 
 
@@ -42,6 +44,11 @@ def main(arguments: Sequence[str] | None = None, run: Run = run_seed) -> int:
         twice = repeats.compared(options.seed, options.seeds, Order(options.changes, options.faults, options.only))
         print(json.dumps(twice, ensure_ascii=False))
         return 0 if twice["same"] else 1
+    if options.interleavings:
+        asked = (options.processes, options.case, options.lease, options.schedule, options.jobs)
+        runs = interleavings.command(*asked)
+        print(json.dumps(runs, ensure_ascii=False))
+        return 0 if interleavings.is_in_order(runs) else 1
     order = Order(options.changes, options.faults, options.only, options.wire)
     orders = sweep.orders_of(options.sweep, order) if options.sweep else [order]
     started = time.monotonic()
@@ -70,12 +77,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sweep", choices=sweep.SWEEPS, help="a row for each of several rates, or of all kinds")
     parser.add_argument("--crashes", action="store_true", help="end small scenarios at each of their calls instead")
     parser.add_argument("--twice", action="store_true", help="run all in two processes, and compare them to the byte")
+    parser.add_argument("--interleavings", action="store_true", help="run small races in every order of their calls")
+    parser.add_argument("--processes", type=int, default=3, help="how many may race in --interleavings (3; at most 4)")
+    parser.add_argument("--case", default="", help="only this race of --interleavings")
+    parser.add_argument("--lease", choices=LEASES, default="", help="who gets the lease there (both)")
+    parser.add_argument("--schedule", default="", help="only these choices in --case, with all steps told: 0,0,1")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (one for each CPU)")
     parser.add_argument("--wire", action="store_true", help="use the vendor's clients instead of fast adapters")
     parser.add_argument("--json", action="store_true", help="no words for people about the figures")
     options = parser.parse_args(arguments)
     if options.sweep == "kinds" and options.only:
         parser.error("--sweep kinds takes each kind alone: --only says nothing to it")
+    if options.schedule and not options.case:
+        parser.error("--schedule is one of a --case")
     return options
 
 

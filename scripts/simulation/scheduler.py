@@ -4,6 +4,7 @@ Rules:
 1. A process runs until it pauses; nothing else runs meanwhile. What is due first runs first.
 2. All order comes from the virtual clock, so the same seed gives the same order of everything.
 3. A process that is killed never does anything again, whatever its `finally` clauses try.
+4. Where the hub is steered, whoever steers it says which process goes on, instead of the clock.
 """
 
 from __future__ import annotations
@@ -32,17 +33,22 @@ class Process(greenlet.greenlet):
             self.switch()
 
 
+Steering = Callable[[Process, float], bool]
+"""Told of a process that wants to go on after some seconds; True where it is going to resume that process itself."""
+
+
 class Hub:
     """Runs processes on a virtual clock. The greenlet that makes the hub is the one that moves the clock."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
+        self.steering: Steering | None = None
         self._main = greenlet.getcurrent()
 
     def spawn(self, work: Callable[[], None]) -> Process:
         """Let `work` begin now, once whoever called this has paused."""
         process = Process(work, parent=self._main)
-        self.clock.call_at(self.clock.now(), process.resume)
+        self._resume_after(process, 0.0)
         return process
 
     def pause(self, seconds: float) -> None:
@@ -50,8 +56,12 @@ class Hub:
         me = greenlet.getcurrent()
         if not isinstance(me, Process):
             raise TypeError("Only a process can pause.")
-        self.clock.call_at(self.clock.now() + seconds, me.resume)
+        self._resume_after(me, seconds)
         self._main.switch()
+
+    def _resume_after(self, process: Process, seconds: float) -> None:
+        if self.steering is None or not self.steering(process, seconds):
+            self.clock.call_at(self.clock.now() + seconds, process.resume)
 
     @staticmethod
     def kill(process: Process, life: Life) -> None:
