@@ -20,16 +20,21 @@ from shared.cloud.outcomes import OutcomeLog
 from shared.cloud.provider.cdn import Cdn
 from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.spool.bucket import Bucket
+from shared.cloud.spool.remedy import remedy
 from shared.cloud.spool.spool import Spool
 from shared.core.checked import Invalid
 from shared.core.errors import StoreError
 from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Site
+from shared.core.task.model import json_bytes
 from shared.flow.kit import Invocation, Kit
-from shared.settings import Settings, check_spool_apart, read_settings
+from shared.settings import Settings, check_spool_apart, read_what_works
 
 DEADLINE_MARGIN_SECONDS = 15.0
 """No new call is begun this close to the function's time limit: what is under way then still ends in time."""
+STARTED_KEY = "report/started"
+"""Written by each instance that starts; nobody reads it but people."""
+_MEND = "mend it and deploy again; until then events are kept, and nothing is sent"
 
 Step = Callable[[Kit, bytes, Invocation], Mapping[str, object]]
 T = TypeVar("T")
@@ -38,11 +43,15 @@ T = TypeVar("T")
 class Instance:
     """What lives as long as a function instance: the kit, and the ring that holds each invocation's keys."""
 
-    def __init__(self, kit: Kit, keys: KeyRing, spool: Spool, settings: Settings) -> None:
-        self.kit, self.keys, self.spool, self.settings = kit, keys, spool, settings
+    def __init__(self, kit: Kit, keys: KeyRing, spool: Spool, settings: Settings, bucket: Bucket | None = None) -> None:
+        self.kit, self.keys, self.spool, self.settings, self._bucket = kit, keys, spool, settings, bucket
 
     def check(self, context: Any) -> None:
-        """Fail with a sentence where the spool cannot be used; a deployment then fails at its first event."""
+        """Fail with a sentence where the spool cannot be used, since nothing could be kept; alarm about all else.
+
+        The log store is not asked: loading its SDK takes longer than all of this, and the role may do nothing there but
+        write, so the first write tells.
+        """
         limit, lease = _time_limit(context), self.settings.lease_seconds
         if lease < limit:
             self.kit.report.warning(
@@ -51,10 +60,26 @@ class Instance:
                 timeout_seconds=limit,
             )
         self.keys.use(lambda: credentials.from_invocation(context, os.environ))
+        self._check_spool(context)
+        for fault in self.kit.faults:
+            self.kit.report.error("alarm", alarm=fault, remedy=_MEND)
+
+    def _check_spool(self, context: Any) -> None:
+        """List it, and write that this instance started: the reply tells whether the bucket keeps versions."""
+        right = "oss:ListObjects"
         try:
             self.spool.check()
+            right = "oss:PutObject, oss:GetObject and oss:DeleteObject"
+            started = {"time": self.kit.clock(), "function": context.function.name, "request_id": context.request_id}
+            versions = self._bucket is not None and self._bucket.keeps_versions(STARTED_KEY, json_bytes(started))
         except StoreError as error:
-            raise Invalid("spool", [_spool_fault(error, self.settings)]) from error
+            raise self._unusable(error, right) from error
+        if versions:
+            raise self._unusable(StoreError("put", "VersioningOn", ""), right)
+
+    def _unusable(self, error: StoreError, right: str) -> Invalid:
+        where = f"SPOOL_BUCKET {self.settings.spool_bucket!r} at {self.settings.oss_endpoint}"
+        return Invalid("spool", [f"{where} {remedy(error, self.settings.region, right)}"])
 
 
 def build(  # noqa: PLR0913 - each is something a test replaces
@@ -69,8 +94,13 @@ def build(  # noqa: PLR0913 - each is something a test replaces
     chance: Callable[[], float] = random.random,
     report: Any = None,
     readers: int = 16,
+    signing: Callable[[], float] = time.time,
+    faults: tuple[str, ...] = (),
 ) -> Instance:
-    """Put an instance together. Raises `Invalid` where settings and sites do not fit together."""
+    """Put an instance together. Raises `Invalid` where settings and sites do not fit together.
+
+    `clock` is the machine's, which functions go by as far as OSS agrees; `signing` the one that requests are signed by.
+    """
     check_spool_apart(settings, sites)
     keys = KeyRing()
     time_by_oss = OssClock(clock)
@@ -83,8 +113,10 @@ def build(  # noqa: PLR0913 - each is something a test replaces
         time_by_oss,
         readers=readers,
         adapter=oss_adapter,
+        signing=signing,
+        proxy=settings.proxy,
     )
-    told = report or logs.logger(settings.log_level)
+    told = report or logs.logger(settings.log_level, secrets=keys.secrets)
     spool = Spool(bucket, settings.lease_seconds, time_by_oss, told.error)
     kit = Kit(
         sites=sites,
@@ -97,34 +129,68 @@ def build(  # noqa: PLR0913 - each is something a test replaces
             ignore_params_type=settings.ignore_params_type,
             transport=cdn_transport,
             clock=time_by_oss.now,
+            sleep=sleep,
+            proxy=settings.proxy,
         ),
-        outcomes=OutcomeLog(settings.log_endpoint, settings.log_project, settings.logstore, keys, adapter=log_adapter),
+        outcomes=OutcomeLog(
+            settings.log_endpoint,
+            settings.log_project,
+            settings.logstore,
+            keys,
+            adapter=log_adapter,
+            clock=time_by_oss.now,
+            signing=signing,
+            proxy=settings.proxy,
+            alarm=lambda alarm, advice: told.error("alarm", alarm=alarm, remedy=advice),
+        ),
         report=told,
         clock=time_by_oss.now,
         sleep=sleep,
         chance=chance,
         linger_seconds=settings.linger_seconds,
         own=(settings.spool_bucket, settings.spool_prefix),
+        faults=faults,
+        dead_days=settings.dead_days,
     )
-    return Instance(kit, keys, spool, settings)
+    return Instance(kit, keys, spool, settings, bucket)
 
 
-@functools.cache
-def instance() -> Instance:
-    """This function instance's parts, made at the first call. Raises `Invalid` with every fault it finds."""
-    settings = read_settings(os.environ)
-    path = Path(os.environ.get("FC_FUNC_CODE_PATH", "."), settings.sites_file)
+def assemble(environ: Mapping[str, str], **replaced: Any) -> Instance:
+    """Put an instance together from an environment, even where only its spool can be used.
+
+    Whatever else is wrong, all at once, is in `kit.faults`; nothing is sent then, but events can be kept. Raises
+    `Invalid` where the spool's own settings are wrong. `replaced` is for `build`.
+    """
+    settings, faults = read_what_works(environ)
+    path = Path(environ.get("FC_FUNC_CODE_PATH", "."), settings.sites_file)
     try:
-        text = path.read_text(encoding="utf-8")
+        sites = _sites(path)
+        check_spool_apart(settings, sites)
+    except Invalid as error:
+        where = "" if error.subject == "settings" else f"{error.subject}: "
+        faults += tuple(f"{where}{fault}" for fault in error.faults)
+    return build(settings, () if faults else sites, faults=faults, **replaced)
+
+
+def _sites(path: Path) -> tuple[Site, ...]:
+    """Read a site file. Raises `Invalid` with all that is wrong with it."""
+    try:
+        return read_sites(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise Invalid("settings", [f"SITES_FILE {path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise Invalid("settings", [f"SITES_FILE {path}: not UTF-8 at byte {error.start}"]) from error
-    return build(settings, read_sites(text, str(path)))
+
+
+@functools.cache
+def instance() -> Instance:
+    """This function instance's parts, made at the first call. Raises `Invalid` where its spool cannot be used."""
+    logs.quiet_vendors()
+    return assemble(os.environ)
 
 
 def initialize(context: Any) -> None:
-    """Make and check this instance before its first event, so that a bad setting fails here."""
+    """Make and check this instance before its first event: an unusable spool fails here, all else is told here."""
     instance().check(context)
 
 
@@ -158,12 +224,3 @@ def run(parts: Instance, step: Step, event: bytes, context: Any) -> Mapping[str,
 def _time_limit(context: Any) -> float:
     """Tell how many seconds the platform gives an invocation."""
     return float(getattr(context.function, "timeout", 0) or 60)
-
-
-def _spool_fault(error: StoreError, settings: Settings) -> str:
-    where = f"SPOOL_BUCKET {settings.spool_bucket!r} at {settings.oss_endpoint}"
-    if error.code == "NoSuchBucket":
-        return f"{where} does not exist; create it or name another"
-    if error.code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
-        return f"{where} may not be read with the function's role ({error.code}); grant it oss:ListObjects on it"
-    return f"{where} cannot be used: {error}"

@@ -8,7 +8,7 @@ import pytest
 from shared.core.checked import Invalid
 from shared.core.plan.limits import Limits
 from shared.core.site.sites import Domain, Site
-from shared.settings import Settings, check_spool_apart, read_settings
+from shared.settings import Settings, check_spool_apart, read_settings, read_what_works
 
 LEAST = {"SPOOL_BUCKET": "spool", "LOG_PROJECT": "project", "LOGSTORE": "store", "FC_REGION": "cn-hangzhou"}
 
@@ -100,15 +100,54 @@ def test_everything_missing_is_told_at_once() -> None:
     [
         ("RESERVE_PERCENT", "five", "RESERVE_PERCENT expected `int`, got 'five'"),
         ("RESERVE_PERCENT", "5.5", "RESERVE_PERCENT expected `int`, got '5.5'"),
-        ("RESERVE_PERCENT", "-1", "RESERVE_PERCENT must be at least 0, got -1"),
-        ("RESERVE_PERCENT", "101", "RESERVE_PERCENT is a share of at most 100, got 101"),
-        ("URLS_PER_MINUTE_PER_DOMAIN", "0", "URLS_PER_MINUTE_PER_DOMAIN must be at least 1, got 0"),
-        ("CALLS_PER_SECOND", "0", "CALLS_PER_SECOND must be at least 0.1, got 0"),
+        ("RESERVE_PERCENT", "-1", "RESERVE_PERCENT must be from 0 to 100, got -1"),
+        ("RESERVE_PERCENT", "101", "RESERVE_PERCENT must be from 0 to 100, got 101"),
+        ("URLS_PER_MINUTE_PER_DOMAIN", "0", "URLS_PER_MINUTE_PER_DOMAIN must be from 1 to 100000, got 0"),
+        ("CALLS_PER_SECOND", "0", "CALLS_PER_SECOND must be from 0.1 to 1000, got 0"),
         ("CALLS_PER_SECOND", "fast", "CALLS_PER_SECOND expected `float`, got 'fast'"),
-        ("LINGER_SECONDS", "0", "LINGER_SECONDS must be at least 0.1, got 0"),
-        ("SPOOL_BUCKET", "Spool_1", "SPOOL_BUCKET is no name of a bucket, got 'Spool_1'"),
+        ("LINGER_SECONDS", "0", "LINGER_SECONDS must be from 0.1 to 60, got 0"),
+        ("URLS_PER_MINUTE_PER_DOMAIN", "1000000", "URLS_PER_MINUTE_PER_DOMAIN must be from 1 to 100000, got 1e+06"),
+        ("CALLS_PER_SECOND", "1001", "CALLS_PER_SECOND must be from 0.1 to 1000, got 1001"),
+        ("LINGER_SECONDS", "61", "LINGER_SECONDS must be from 0.1 to 60, got 61"),
+        ("LEASE_SECONDS", "3601", "LEASE_SECONDS must be from 1 to 3600, got 3601"),
+        ("DEAD_DAYS", "0", "DEAD_DAYS must be from 1 to 3650, got 0"),
+        ("DEAD_DAYS", "1.5", "DEAD_DAYS expected `int`, got '1.5'"),
+        (
+            "SPOOL_BUCKET",
+            "Spool_1",
+            "SPOOL_BUCKET is no name of a bucket (3 to 63 lower-case letters, digits and hyphens), got 'Spool_1'",
+        ),
+        (
+            "LOG_PROJECT",
+            "-logs",
+            "LOG_PROJECT is no name of a project (3 to 63 lower-case letters, digits and hyphens), got '-logs'",
+        ),
+        (
+            "LOGSTORE",
+            "Out comes",
+            (
+                "LOGSTORE is no name of a logstore (2 to 63 lower-case letters, digits, hyphens and underscores), "
+                "got 'Out comes'"
+            ),
+        ),
+        ("REGION", "Hangzhou", "REGION is no region such as cn-hangzhou, got 'Hangzhou'"),
+        ("IGNORE_PARAMS_TYPE", "a b", "IGNORE_PARAMS_TYPE is no object type: it has letters only, got 'a b'"),
         ("SPOOL_PREFIX", "state", "SPOOL_PREFIX must end with `/`, got 'state'"),
-        ("SPOOL_PREFIX", "/state/", "SPOOL_PREFIX must not begin with `/`, got '/state/'"),
+        (
+            "SPOOL_PREFIX",
+            "/state/",
+            "SPOOL_PREFIX must not begin with `/` or a backslash, as keys do not, got '/state/'",
+        ),
+        (
+            "SPOOL_PREFIX",
+            "a\u202eb/",
+            "SPOOL_PREFIX must hold no control characters, separators or halves of characters, got 'a\\u202eb/'",
+        ),
+        (
+            "OSS_ENDPOINT",
+            "https://spool.oss-cn-hangzhou.aliyuncs.com",
+            "OSS_ENDPOINT must not name the bucket, got 'https://spool.oss-cn-hangzhou.aliyuncs.com'",
+        ),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL is one of DEBUG, INFO, WARNING, ERROR, got 'LOUD'"),
         (
             "OSS_ENDPOINT",
@@ -143,6 +182,76 @@ def test_a_number_that_cannot_be_meant_is_told(name: str, value: str) -> None:
     """No time or rate is negative, nothing, endless or not a number."""
     (fault,) = faults(**{name: value})
     assert fault.startswith(name)
+
+
+@pytest.mark.parametrize("name", ["OSS_ENDPOINT", "CDN_ENDPOINT", "LOG_ENDPOINT", "PROXY"])
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://", "is no address of a host"),
+        ("https://:443", "is no address of a host"),
+        ("https://a host", "is no address of a host"),
+        ("https://host:99999", "is no address of a host"),
+        ("https://host:x", "is no address of a host"),
+        ("https://[::1", "is no address of a host"),
+        ("https://host/path", "must be an address without a path or a query"),
+        ("https://host?a=b", "must be an address without a path or a query"),
+        ("https://host/#", "must be an address without a path or a query"),
+        ("socks5://host", "must begin with http:// or https://"),
+        ("host", "must begin with http:// or https://"),
+    ],
+)
+def test_an_address_that_cannot_be_called_is_told(name: str, url: str, told: str) -> None:
+    """Scheme and host, and a port where it is needed: no path, no query."""
+    (fault,) = faults(**{name: url})
+    assert fault.startswith(f"{name} {told}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:1", "https://host", "https://host/", "http://[::1]:8080", "https://a-b.c.example.com:8443"],
+)
+def test_an_address_that_can_be_called_is_taken(url: str) -> None:
+    """Names, addresses of both kinds, and ports."""
+    given = dict.fromkeys(("OSS_ENDPOINT", "CDN_ENDPOINT", "LOG_ENDPOINT", "PROXY"), url)
+    assert url == read_settings({**LEAST, **given}).proxy
+
+
+def test_a_password_is_for_the_proxy_and_is_not_repeated() -> None:
+    """A proxy may want one; no endpoint does. No fault shows it."""
+    assert read_settings({**LEAST, "PROXY": "http://me:hush@proxy:3128"}).proxy == "http://me:hush@proxy:3128"
+    assert ["PROXY must be an address without a path or a query"] == faults(PROXY="http://me:hush@proxy/path")
+    assert faults(CDN_ENDPOINT="http://me@host")[0].startswith("CDN_ENDPOINT must hold no user and password")
+
+
+def test_what_works_is_used_where_the_spool_can_be() -> None:
+    """Events can be kept, so a wrong setting elsewhere is told, all at once, and stands at its default."""
+    wrong = {"LOG_PROJECT": "", "LOGSTORE": "?", "RESERVE_PERCENT": "five", "LEASE_SECONDS": "0", "DEAD_DAYS": "30"}
+    found, told = read_what_works({**LEAST, **wrong})
+    assert ["LEASE_SECONDS", "LOGSTORE", "LOG_PROJECT", "RESERVE_PERCENT"] == sorted(
+        each.partition(" ")[0] for each in told
+    )
+    assert msgspec.structs.replace(read_settings(LEAST), log_project="", logstore="", dead_days=30) == found
+    assert (read_settings(LEAST), ()) == read_what_works(LEAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPOOL_BUCKET", ""),
+        ("SPOOL_BUCKET", "?"),
+        ("SPOOL_PREFIX", "/"),
+        ("FC_REGION", ""),
+        ("OSS_ENDPOINT", "x"),
+        ("PROXY", "x"),
+    ],
+)
+def test_without_a_spool_nothing_works(name: str, value: str) -> None:
+    """Nothing could be kept, so there is no instance; the other faults are told with it."""
+    with pytest.raises(Invalid) as caught:
+        read_what_works({**LEAST, "RESERVE_PERCENT": "five", name: value})
+    assert 2 <= len(caught.value.faults)
+    assert any("RESERVE_PERCENT" in fault for fault in caught.value.faults)
 
 
 def test_every_fault_is_told_at_once() -> None:

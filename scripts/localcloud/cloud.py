@@ -121,7 +121,7 @@ class LocalCloud:
             options.access_key_id: options.access_key_secret,
             self.role.access_key_id: self.role.access_key_secret,
         }
-        self._keys = self.keys
+        self._keys = self.keys  # the name that older callers know
         tokens = {self.role.access_key_id: self.role.security_token}
         self.faults = Faults(self._rng("faults"), options.faults, latencies=options.latencies)
         self.oss = ObjectStore(

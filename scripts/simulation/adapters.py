@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from scripts.localcloud.cdn.errors import RefusedError
-from scripts.localcloud.cdn.service import CallRecord, CdnApi
+from scripts.localcloud.cdn.service import CdnApi
 from scripts.localcloud.clock import Clock
 from scripts.localcloud.oss.state import Bucket, StoredObject
 from scripts.localcloud.sls.service import LogStore
@@ -23,7 +23,8 @@ from scripts.simulation.troubles import Troubles
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.outcomes import fields
-from shared.cloud.provider.cdn import Cdn, _checked
+from shared.cloud.provider import replies
+from shared.cloud.provider.cdn import Cdn
 from shared.cloud.provider.codes import error_class
 from shared.cloud.spool.bucket import KEYS_PER_LISTING, Entry, Listing
 from shared.core.errors import LogStoreDown, OutcomeUnknown, StoreError
@@ -49,6 +50,11 @@ class StateBucket:
         """Write an object where none is; False where one is already."""
         return self._call("put_new", key, lambda: self._state.get(self.prefix + key) is None and self._write(key, data))
 
+    def put_many(self, items: Mapping[str, bytes]) -> None:
+        """Write several objects."""
+        for key, data in items.items():
+            self.put(key, data)
+
     def get(self, key: str) -> bytes | None:
         """Read an object, None where there is none."""
         return self._call("get", key, lambda: self._read(key))
@@ -58,10 +64,10 @@ class StateBucket:
         bodies = {key: self.get(key) for key in keys}
         return {key: body for key, body in bodies.items() if body is not None}
 
-    def list(self, prefix: str = "", after: str = "") -> Listing:
-        """List up to 1,000 objects whose key begins with `prefix` and follows `after`."""
+    def list(self, prefix: str = "", after: str = "", *, delimiter: str = "", most: int = KEYS_PER_LISTING) -> Listing:
+        """List objects whose key begins with `prefix` and follows `after`, up to the delimiter, where there is one."""
         sent = self._time.own()
-        listing = self._call("list", prefix, lambda: self._page(prefix, after))
+        listing = self._call("list", prefix or after, lambda: self._page(prefix, after, delimiter, most))
         self._time.hear(listing.date, sent, self._time.own())
         return listing
 
@@ -80,12 +86,13 @@ class StateBucket:
         found = self._state.get(self.prefix + key)
         return found.data if found else None
 
-    def _page(self, prefix: str, after: str) -> Listing:
+    def _page(self, prefix: str, after: str, delimiter: str, most: int) -> Listing:
         start = self.prefix + after if after else ""
-        page = self._state.page(prefix=self.prefix + prefix, delimiter="", after=start, limit=KEYS_PER_LISTING)
+        page = self._state.page(prefix=self.prefix + prefix, delimiter=delimiter, after=start, limit=most)
         cut = len(self.prefix)
-        entries = tuple(Entry(each.key[cut:], float(int(each.modified))) for each in page.objects)
-        return Listing(entries, float(int(self._clock.now())), page.next_marker is not None)
+        entries = tuple(Entry(each.key[cut:], float(int(each.modified)), len(each.data)) for each in page.objects)
+        prefixes = tuple(each[cut:] for each in page.prefixes)
+        return Listing(entries, float(int(self._clock.now())), page.next_marker is not None, prefixes)
 
     def _call(self, verb: str, key: str, action: Callable[[], T]) -> T:
         def effect(kind: str) -> T:
@@ -133,8 +140,12 @@ class StateCdn(Cdn):
     """The CDN's client without HTTP: each call is carried out by the API itself, and its fields are read as ever."""
 
     def __init__(self, outside: Outside, api: CdnApi, troubles: Troubles, rng: Random) -> None:
-        super().__init__("http://cdn.aliyuncs.com", KeyRing(), transport=_NOWHERE)
+        super().__init__("http://cdn.aliyuncs.com", KeyRing(), transport=_NOWHERE, sleep=outside.sleep)
         self._outside, self._api, self._troubles, self._rng = outside, api, troubles, rng
+
+    def ahead(self) -> float:
+        """How many seconds the CDN's clock is ahead, as its replies would tell."""
+        return self._troubles.features.cdn_ahead
 
     def _call(
         self, action: str, *, query: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
@@ -167,18 +178,12 @@ class StateCdn(Cdn):
         if trouble is not None:
             raise _met(action, trouble)
         document = self._troubles.told(action, self._run(action, self._troubles.asked(action, params)))
-        return _checked(action, httpx.Response(200, json=document)) if "Code" in document else document
+        return replies.checked(action, httpx.Response(200, json=document), ()) if "Code" in document else document
 
     def _run(self, action: str, params: Mapping[str, str]) -> dict[str, Any]:
-        api = self._api
-        record = CallRecord(api._clock.now(), action, "the functions", f"{self._rng.getrandbits(64):016X}")  # noqa: SLF001 - the API without its gateway
-        api.calls.append(record)
-        calls_per_second, operation = api._operations[action]  # noqa: SLF001 - the API without its gateway
         try:
-            api._meter.count_call(action, calls_per_second, record.time)  # noqa: SLF001 - the same
-            return {**operation(params, record), "RequestId": record.request_id}
+            return self._api.carry_out(action, params, "the functions")
         except RefusedError as refused:
-            record.code = refused.code
             raise _refused(refused) from refused
 
 

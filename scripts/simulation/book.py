@@ -46,7 +46,7 @@ class Damage:
     after: bytes
 
 
-AT_WORK = ("waiting/", "submitted/", "submitting/", "accepted/", "unlogged/", "kept/", "events/")
+AT_WORK = ("waiting/", "submitting/", "accepted/", "kept/", "events/")
 """What must be empty at rest."""
 
 

@@ -5,7 +5,7 @@ Each replaces one part of what an instance is made of. None is ever shipped, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -17,12 +17,14 @@ from shared.cloud.clock import OssClock
 from shared.cloud.provider.cdn import Cdn
 from shared.cloud.spool.spool import Spool
 from shared.core.errors import LogStoreDown, StoreError
-from shared.core.plan.books import Ledger, Quota
+from shared.core.plan.books import Books, Quota
+from shared.core.plan.lease import Taken
 from shared.core.task.model import Form, Outcome, Submission
-from shared.core.task.notes import Note
+from shared.core.task.notes import Note, NoteKey
 from shared.core.task.notes import note as make_note
-from shared.core.task.rows import Accepted, CdnTask, Page, State
-from shared.core.task.stored import Lease, Survey
+from shared.core.task.rows import Accepted, CdnTask, Page, RowState
+from shared.core.task.stored import CallKey, Piece, Survey
+from shared.core.task.waits import READY
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Mutant:
 
 
 class AcksBeforePut(Spool):
-    """A note that could not be written is acknowledged all the same."""
+    """Notes that could not be written are acknowledged all the same."""
 
-    def put(self, note: Note) -> None:
+    def put(self, notes: Sequence[Note]) -> None:
         """Try to write, and say that it was done."""
         try:
-            super().put(note)
+            super().put(notes)
         except StoreError:
             return
 
@@ -52,26 +54,20 @@ class AcksBeforePut(Spool):
 class MergesIntoSubmitted(Spool):
     """A new change of a URL whose refresh is under way is taken for covered by it."""
 
-    def put(self, note: Note) -> None:
+    def put(self, notes: Sequence[Note]) -> None:
         """Write only what is not under way."""
-        survey = self.survey(0.0)
-        running = {
-            url
-            for each in self.submissions(f"{key}.accepted" for key in survey.accepted).values()
-            for url in each.batch.urls
-        }
-        left = tuple(task for task in note.tasks if task.url not in running)
-        if left:
-            super().put(Note(note.key, left) if len(left) == len(note.tasks) else make_note(left))
+        keys = [key for page in self.accepted() for key in page]
+        running = {url for each in self.submissions(keys).values() for url in each.batch.urls}
+        super().put([left for note in notes if (left := _without(note, running))])
 
 
 class DeletesBeforeSettling(Spool):
     """What a drain reads it deletes at once, as a queue without acknowledgement does."""
 
-    def read(self, keys: Sequence[str]) -> list[Note]:
+    def read(self, keys: Sequence[NoteKey]) -> list[Note]:
         """Read notes, and delete them."""
         notes = super().read(keys)
-        self.clean(notes=[note.key for note in notes])
+        self.clean(notes=[note.key.text for note in notes])
         return notes
 
 
@@ -80,43 +76,43 @@ class LooksNotAgain(Spool):
 
     _blind = False
 
-    def release(self, lease: Lease, ledger: Ledger) -> None:
+    def release(self, taken: Taken, books: Books) -> None:
         """Give the lease back, and look at nothing until the next one."""
-        super().release(lease, ledger)
+        super().release(taken, books)
         self._blind = True
 
-    def take_lease(self, work: str, owner: str) -> Lease | None:
+    def take(self, work: str, owner: str) -> Taken | None:
         """Become the holder."""
         self._blind = False
-        return super().take_lease(work, owner)
+        return super().take(work, owner)
 
-    def survey(self, now: float) -> Survey:
+    def survey(self) -> Survey:
         """See nothing after the lease was given back."""
-        return Survey() if self._blind else super().survey(now)
+        return Survey() if self._blind else super().survey()
 
 
 class ForgetsAcceptance(Spool):
     """What the CDN accepted is not written down, so nobody follows it."""
 
-    def accept(self, key: str, submission: Submission) -> None:
+    def accept(self, submissions: Iterable[tuple[Submission, float]]) -> set[str]:  # noqa: ARG002 - it is forgotten
         """Forget it."""
+        return set()
 
 
 class LosesDeferrals(Spool):
     """What has to wait is not written again."""
 
-    def put(self, note: Note) -> None:
+    def put(self, notes: Sequence[Note]) -> None:
         """Write what may go at once, and nothing else."""
-        if all(task.due == 0 for task in note.tasks):
-            super().put(note)
+        super().put([note for note in notes if note.key.wait == READY])
 
 
 class SharesKeys(Spool):
     """Notes of one second share a key, so one of them overwrites another."""
 
-    def put(self, note: Note) -> None:
-        """Write a note under the second of its change."""
-        super().put(Note(note.key.partition("~")[0][: len("0000000000000-1-1790000000000")] + "-1-note", note.tasks))
+    def put(self, notes: Sequence[Note]) -> None:
+        """Write notes under the second of their change."""
+        super().put([Note(_shared(note.key), note.tasks) for note in notes])
 
 
 class PrefetchesAtOnce(Spool):
@@ -124,36 +120,46 @@ class PrefetchesAtOnce(Spool):
 
     _work = ""
 
-    def take_lease(self, work: str, owner: str) -> Lease | None:
+    def take(self, work: str, owner: str) -> Taken | None:
         """Become the holder."""
         self._work = work
-        return super().take_lease(work, owner)
+        return super().take(work, owner)
 
-    def survey(self, now: float) -> Survey:
+    def accepted(self) -> Iterator[list[CallKey]]:
         """Hide refreshes that run from the drain."""
-        seen = super().survey(now)
-        return seen if self._work != "drain" else msgspec.structs.replace(seen, accepted=())
-
-    def waiting(self) -> Iterator[list[str]]:
-        """Hide what waits."""
-        yield []
+        yield from () if self._work == "drain" else super().accepted()
 
 
 class ForgetsDead(Spool):
     """What is given up is not kept."""
 
-    def bury(self, bad: Any) -> None:
+    def bury(self, pieces: Sequence[Piece]) -> None:
         """Keep nothing."""
 
 
 class FollowsUpNothing(Spool):
     """That a prefetch should follow a refresh is forgotten."""
 
-    def accept(self, key: str, submission: Submission) -> None:
+    def accept(self, submissions: Iterable[tuple[Submission, float]]) -> set[str]:
         """Write it down without what should follow."""
-        tasks = tuple(msgspec.structs.replace(task, then_prefetch=False) for task in submission.batch.tasks)
-        batch = msgspec.structs.replace(submission.batch, tasks=tasks)
-        super().accept(key, msgspec.structs.replace(submission, batch=batch))
+        return super().accept([(_without_follow(each), check) for each, check in submissions])
+
+
+def _without(note: Note, urls: set[str]) -> Note | None:
+    left = tuple(task for task in note.tasks if task.url not in urls)
+    if len(left) == len(note.tasks):
+        return note
+    return make_note(left, note.key.wait, note.key.due) if left else None
+
+
+def _shared(key: NoteKey) -> NoteKey:
+    head = f"{key.wait.slot}/1-{int(key.arrival):010d}000-1-{'0' * 20}!h"
+    return msgspec.structs.replace(key, text=head, packed="", index="h")
+
+
+def _without_follow(submission: Submission) -> Submission:
+    tasks = tuple(msgspec.structs.replace(task, then_prefetch=False) for task in submission.batch.tasks)
+    return msgspec.structs.replace(submission, batch=msgspec.structs.replace(submission.batch, tasks=tasks))
 
 
 class DeafClock(OssClock):
@@ -203,12 +209,14 @@ class DecodesUrls(WrongCdn):
 class BelievesFailures(WrongCdn):
     """A task that failed is taken for done."""
 
-    def tasks_by_id(self, ids: Sequence[str]) -> list[CdnTask]:
+    def tasks_by_id(self, ids: Sequence[str]) -> Page:
         """Tell of success only."""
-        rows: list[CdnTask] = self.inner.tasks_by_id(ids)
-        return [
-            msgspec.structs.replace(row, state=State.COMPLETE) if row.state is State.FAILED else row for row in rows
-        ]
+        page: Page = self.inner.tasks_by_id(ids)
+        return Page(tuple(_succeeded(row) for row in page.rows), page.total)
+
+
+def _succeeded(row: CdnTask) -> CdnTask:
+    return msgspec.structs.replace(row, state=RowState.COMPLETE) if row.state is RowState.FAILED else row
 
 
 @dataclass
@@ -228,9 +236,9 @@ class LosesRecords:
 class EverybodyHolds(Spool):
     """The lease is given to everybody who asks. By rule 3 this costs units and loses nothing."""
 
-    def take_lease(self, work: str, owner: str) -> Lease | None:
+    def take(self, work: str, owner: str) -> Taken | None:
         """Give it, whoever has it."""
-        return super().take_lease(work, owner) or Lease(work=work, number=0, ledger=Ledger())
+        return super().take(work, owner) or Taken(work, 0, Books(), survey=self.survey())
 
 
 def _with_cdn(wrong: Callable[[Cdn], Any]) -> Changes:

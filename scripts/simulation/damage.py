@@ -8,21 +8,13 @@ from random import Random
 
 from scripts.simulation.book import Damage
 
-AREAS = (
-    ("waiting/",),
-    ("submitting/", "submitted/"),
-    ("accepted/", "submitted/"),
-    ("kept/", "unlogged/"),
-    ("lease/",),
-)
+AREAS = ("waiting/", "submitting/", "accepted/", "kept/", "lease/")
 """What holds notes, intents, accepted calls, records for the log store, and the books of the newest lease."""
-STATES = {"submitting/": ".submitting", "accepted/": ".accepted"}
-"""How the keys end of what shares an area."""
 
 
 def pick(keys: Sequence[str], rng: Random) -> str | None:
     """Choose an object: first what it is for, then which."""
-    kinds = [found for kinds in AREAS if (found := _of(kinds, keys))]
+    kinds = [found for area in AREAS if (found := _of(area, keys))]
     return rng.choice(rng.choice(kinds)) if kinds else None
 
 
@@ -32,12 +24,9 @@ def damaged(time: float, key: str, data: bytes, rng: Random) -> Damage:
     return Damage(time, key, data, spoiled)
 
 
-def _of(prefixes: Sequence[str], keys: Sequence[str]) -> list[str]:
-    found = [key for key in keys if key.startswith(tuple(prefixes))]
-    if prefixes[0] == "lease/":
-        return [key for key in found if key.endswith("-free")][-1:]
-    state = STATES.get(prefixes[0])
-    return [key for key in found if not key.startswith("submitted/") or (state and key.endswith(state))]
+def _of(area: str, keys: Sequence[str]) -> list[str]:
+    found = [key for key in keys if key.startswith(area)]
+    return [key for key in found if key.endswith("-free")][-1:] if area == "lease/" else found
 
 
 def _foreign(data: bytes) -> bytes:

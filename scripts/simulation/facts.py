@@ -116,6 +116,7 @@ def _dead(book: Book) -> dict[str, list[Any]]:
     """Sort what was given up by URL."""
     found: dict[str, list[Any]] = defaultdict(list)
     for key, value in book.spool.items():
-        if key.startswith("dead/") and isinstance(value, dict) and value.get("task"):
-            found[value["task"]["url"]].append(value)
+        for piece in value["pieces"] if key.startswith("dead/") and isinstance(value, dict) else ():
+            if piece.get("task"):
+                found[piece["task"]["target"]["url"]].append(piece)
     return found

@@ -22,6 +22,7 @@ from scripts.simulation.troubles import Troubles
 from shared import flow, logs, wiring
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
+from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.spool.spool import Spool
 from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Site
@@ -102,10 +103,11 @@ class Maker:
         options, settings = self.cloud.options, self.settings
         state = self.cloud.oss._core.bucket(options.spool_bucket)  # noqa: SLF001 - the bucket itself, without HTTP
         bucket: Any = StateBucket(outside, state, settings.spool_prefix, self.hub.clock, time, self.rng)
-        spool = self.changes.spool(bucket, settings.lease_seconds)
+        spool = self.changes.spool(bucket, settings.lease_seconds, time, SilentReport().error)
         kit = Kit(
             sites=_sites(self.site_file),
             limits=settings.limits,
+            provider=ALIBABA_CDN,
             spool=spool,
             cdn=StateCdn(outside, self.cloud.cdn, self.troubles, self.rng),
             outcomes=StateLog(outside, self.cloud.sls, options.log_project, options.logstore, self.log_is_down),
@@ -114,6 +116,7 @@ class Maker:
             sleep=outside.sleep,
             chance=self.rng.random,
             linger_seconds=settings.linger_seconds,
+            own=(settings.spool_bucket, settings.spool_prefix),
         )
         return wiring.Instance(kit, keys, spool, settings)
 

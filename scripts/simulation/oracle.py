@@ -176,7 +176,7 @@ def _cause_of(record: Mapping[str, str]) -> tuple[str, int]:
 def wake_up_is_never_missed(facts: Facts) -> Iterator[Broken]:
     """9. Where only events come late or twice, nothing that may go at once waits once all invocations have returned."""
     for key in facts.book.idle_waiting or ():
-        if key.startswith("waiting/" + "0" * 13):
+        if key.startswith("waiting/0-ready/"):
             yield Broken("9 wake-up", f"{key[:80]} waits although every invocation has returned")
 
 

@@ -24,7 +24,7 @@ CONFUSION = (
 """Faults after which the functions cannot know what the account has spent."""
 DIRECTORIES_PER_MINUTE_MAX = 100
 SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
-REPLACING = ("put waiting/", "put dead/", "put unlogged/", "get unlogged/", "write", "delete")
+REPLACING = ("put waiting/", "put dead/", "put accepted/", "put kept/", "get kept/", "write", "delete")
 """Calls between the first thing that a step writes in place of others, and their deletion."""
 SUBMISSIONS_PER_SECOND_MAX = 41
 EDGE_SECONDS = 1.0

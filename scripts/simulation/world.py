@@ -22,7 +22,7 @@ from scripts.localcloud.fc.template import FunctionSpec, read_template
 from scripts.localcloud.fc.triggers import CdnTrigger, TimerTrigger, Trigger
 from scripts.localcloud.web import Response
 from scripts.simulation.book import AT_WORK, Book
-from scripts.simulation.clocks import calls_at, rows_at, set_ahead
+from scripts.simulation.clocks import rows_at
 from scripts.simulation.damage import damaged, pick
 from scripts.simulation.faults import Chances, Incident, LosesFirst, SeededFaults
 from scripts.simulation.features import Trouble
@@ -179,7 +179,7 @@ class World:
         rows = rows_at(cdn.submissions, ahead)
         book.rows = [row for place, row in enumerate(rows) if place not in hand]
         book.rows_by_hand = [row for place, row in enumerate(rows) if place in hand]
-        book.calls = calls_at(cdn.calls, ahead)
+        book.calls = cdn.calls
         options = self.cloud.options
         book.records = self.cloud.sls.logs(options.log_project, options.logstore)
         book.spool = {key: self.spooled(key) for key in self.spool_keys()}
@@ -264,7 +264,7 @@ class World:
 
     def _raise_limits(self) -> None:
         """Let the account do more a day from now on."""
-        self.cloud.cdn.limits = self.cloud.cdn._meter._limits = raised(self.scenario.limits)  # noqa: SLF001 - as a person at the vendor's would
+        self.cloud.cdn.limits = raised(self.scenario.limits)
         self.faults.counts["quota.raised"] += 1
 
     def _crowd(self, trouble: Trouble) -> None:
@@ -296,7 +296,7 @@ class World:
         cloud.edge = edge
         if self.scenario.features.cdn_ahead:
             self.faults.counts["clock.cdn"] += 1
-            set_ahead(cloud.cdn, self.clock, self.scenario.features.cdn_ahead)
+            cloud.cdn.clock_ahead_seconds = self.scenario.features.cdn_ahead
         failing, chance = self.scenario.rates.get("cdn.task_failed", 0.0), self._rng("tasks")
         if failing:
             cloud.cdn.fail = lambda _url: self._task_fails(chance, failing)

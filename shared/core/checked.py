@@ -22,10 +22,10 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Invalid(ValueError):
-    """Input that cannot be used; `faults` lists all that is wrong with it."""
+    """Input that cannot be used; `faults` lists all that is wrong with `subject`."""
 
     def __init__(self, subject: str, faults: list[str]) -> None:
-        self.faults = faults
+        self.subject, self.faults = subject, faults
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"{subject}: {count}\n" + "\n".join(f"  - {fault}" for fault in faults))
 

@@ -28,6 +28,8 @@ SECOND_LOOK_SECONDS = 2.0
 SAMPLES_PER_DOMAIN_MAX = 3
 CLOCKS_DIFFER_SECONDS = 2.0
 """How far OSS's clock and the CDN's may be apart for a row to be taken for a call's."""
+AFTER_SECONDS = 60.0
+"""How far beyond now a listing asks, since no two clocks agree."""
 KNOWN_READ_MAX = 200
 TROUBLE_PAUSE_SECONDS = 55.0
 
@@ -62,7 +64,7 @@ def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: floa
             look.key,
             look.batch,
             tuple(look.rows),
-            since=look.key.modified - CLOCKS_DIFFER_SECONDS,
+            since=look.key.modified + kit.cdn.ahead() - CLOCKS_DIFFER_SECONDS,
             is_none=look.complete_looks > 1,
             acceptance=accepted.get(look.batch.id),
             is_replaced=look.batch.id in replaced,
@@ -127,7 +129,8 @@ def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> Non
         if kit.clock() >= until:
             return
         since = min(look.key.modified for look in some) - CLOCKS_DIFFER_SECONDS
-        page = _listed(kit, domain, row_type, since, survey.date + 60, until) if row_type else Page((), 1)
+        span = (since + kit.cdn.ahead(), survey.date + kit.cdn.ahead() + AFTER_SECONDS)
+        page = _listed(kit, domain, row_type, span, until) if row_type else Page((), 1)
         for look in some:
             look.rows += page.rows
             complete[look.key.text] = complete.get(look.key.text, True) and page.is_complete
@@ -138,18 +141,17 @@ def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> Non
             _look_for_samples(kit, look, survey, until)
 
 
-def _listed(kit: Kit, domain: str, row_type: str, since: float, till: float, until: float) -> Page:
-    """List all rows of a domain and type within a time, page by page, but not without end."""
-    rows: list[CdnTask] = []
-    total = 0
-    for number in range(1, PAGES_PER_LISTING_MAX + 1):
-        page = kit.cdn.tasks(domain=domain, object_type=row_type, since=since, until=till, page=number)
-        kit.sleep(1.0 / kit.provider.list_calls_per_second)
-        rows += page.rows
-        total = page.total
-        if len(rows) >= total or not page.rows or kit.clock() >= until:
-            break
-    return Page(tuple(rows), total)
+def _listed(kit: Kit, domain: str, row_type: str, span: tuple[float, float], until: float) -> Page:
+    page = kit.cdn.listed(
+        domain=domain,
+        object_type=row_type,
+        since=span[0],
+        until=span[1],
+        pages_max=PAGES_PER_LISTING_MAX,
+        go_on=lambda: kit.clock() < until,
+    )
+    kit.sleep(1.0 / kit.provider.list_calls_per_second)
+    return page
 
 
 def _samples_shown(look: _Look) -> bool:
@@ -163,7 +165,8 @@ def _look_for_samples(kit: Kit, look: _Look, survey: Survey, until: float) -> No
     for target in samples:
         if kit.clock() >= until:
             return
-        page = kit.cdn.tasks(url=target.url, since=look.key.modified - CLOCKS_DIFFER_SECONDS, until=survey.date + 60)
+        since, till = look.key.modified - CLOCKS_DIFFER_SECONDS, survey.date + AFTER_SECONDS
+        page = kit.cdn.tasks(url=target.url, since=since + kit.cdn.ahead(), until=till + kit.cdn.ahead())
         kit.sleep(1.0 / kit.provider.list_calls_per_second)
         look.rows += page.rows
         is_complete = is_complete and page.is_complete

@@ -65,18 +65,20 @@ class Cdn(Protocol):
 
     def refresh(self, urls: Sequence[str], form: Form = Form.FILE, *, force: bool = False) -> Accepted: ...
     def prefetch(self, urls: Sequence[str], options: Prefetch | None = None) -> Accepted: ...
-    def tasks(
+    def tasks(self, *, url: str = "", since: float | None = None, until: float | None = None) -> Page: ...
+    def listed(
         self,
         *,
-        url: str = "",
-        object_type: str = "",
-        domain: str = "",
-        since: float | None = None,
-        until: float | None = None,
-        page: int = 1,
+        domain: str,
+        object_type: str,
+        since: float,
+        until: float,
+        pages_max: int = ...,
+        go_on: Callable[[], bool] = ...,
     ) -> Page: ...
-    def tasks_by_id(self, ids: Sequence[str]) -> Page: ...
+    def tasks_by_id(self, ids: Sequence[str], go_on: Callable[[], bool] = ...) -> Page: ...
     def quota(self) -> Quota: ...
+    def ahead(self) -> float: ...
 
 
 class OutcomeLog(Protocol):

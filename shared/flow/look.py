@@ -18,6 +18,8 @@ from shared.flow.kit import Kit
 
 TASKS_PER_ROUND_MAX = 5_000
 """What a round plans, writes and logs at most, so that it ends in time also on a small function."""
+PROBE_NOTES_MAX = 20
+"""Among how many notes a probe is chosen while the CDN is in trouble."""
 SLOTS_PER_ROUND_MAX = 20
 """How many reasons are looked at one by one where one listing does not show them all."""
 PAGES_MAX = 20
@@ -77,7 +79,7 @@ def _enough(free: Iterable[NoteKey], session: Session) -> list[NoteKey]:
             if slot in probed:
                 continue
             probed.add(slot)
-        if chosen and (tasks + key.count > TASKS_PER_ROUND_MAX or is_probe):
+        if chosen and (tasks + key.count > TASKS_PER_ROUND_MAX or (is_probe and len(chosen) >= PROBE_NOTES_MAX)):
             break
         chosen.append(key)
         tasks += key.count

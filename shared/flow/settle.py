@@ -54,7 +54,7 @@ def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = 
 def _settled(kit: Kit, run: Invocation, some: Group, session: Session, counts: dict[str, int], until: float) -> bool:
     """Follow some calls; False where time is up or the CDN does not answer: the rest waits."""
     for group in _groups(some, kit.provider.ids_per_status_call):
-        if kit.clock() >= until or not _follow(kit, run, group, session, counts):
+        if kit.clock() >= until or not _follow(kit, run, group, session, counts, until):
             return False
     return True
 
@@ -103,7 +103,7 @@ def _groups(some: Group, most: int) -> Iterator[Group]:
         yield group
 
 
-def _follow(kit: Kit, run: Invocation, group: Group, session: Session, counts: dict[str, int]) -> bool:
+def _follow(kit: Kit, run: Invocation, group: Group, session: Session, counts: dict[str, int], until: float) -> bool:
     """Ask for the rows of a group and act on them. False where the CDN does not answer."""
     ids = list(dict.fromkeys(task_id for _, each in group for task_id in each.task_ids))
     rows: list[CdnTask] = []
@@ -111,11 +111,11 @@ def _follow(kit: Kit, run: Invocation, group: Group, session: Session, counts: d
     most = kit.provider.ids_per_status_call
     try:
         for start in range(0, len(ids), most):
-            rows += kit.cdn.tasks_by_id(ids[start : start + most]).rows
+            rows += kit.cdn.tasks_by_id(ids[start : start + most], lambda: kit.clock() < until).rows
             kit.sleep(1.0 / kit.provider.status_calls_per_second)
     except Rejected as error:
         if len(group) > 1:
-            return all(_follow(kit, run, [each], session, counts) for each in group)
+            return all(_follow(kit, run, [each], session, counts, until) for each in group)
         forgotten = (error.code, error.message)
     except CdnError as error:
         kit.report.warning("the CDN did not tell of its tasks; they are asked for again", code=error.code)

@@ -28,7 +28,7 @@ def client(answer: Answer, keys: KeyRing | None = None, **options: Any) -> Cdn:
         transport=httpx.MockTransport(answer),
         clock=lambda: NOW,
         nonce=lambda: NONCE,
-        **options,
+        **{"sleep": lambda _: None, **options},
     )
 
 
@@ -64,3 +64,4 @@ class Recorder:
 
 REFRESHED = {"RefreshTaskId": "704222904", "RequestId": "R"}
 PUSHED = {"PushTaskId": "95248880", "RequestId": "R"}
+QUOTA = {"UrlQuota": "10000", "UrlRemain": "9999", "RequestId": "R"}

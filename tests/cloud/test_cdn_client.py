@@ -10,7 +10,7 @@ from shared.cloud.provider.cdn import Acs3Auth, Cdn
 from shared.core.errors import Refused
 from shared.core.task.model import Form
 from shared.core.task.rows import Accepted, Prefetch
-from tests.cloud.mock_cdn import KEYS, NONCE, NOW, PUSHED, REFRESHED, URL, Answer, Recorder, client
+from tests.cloud.mock_cdn import KEYS, NONCE, NOW, PUSHED, QUOTA, REFRESHED, URL, Answer, Recorder, client
 
 # What is sent
 
@@ -159,7 +159,7 @@ def test_the_signer_signs_as_the_vendors_does(sent: str, signature: str) -> None
 
 def test_the_client_signs_as_the_vendors_does() -> None:
     """A question without parameters is the same request in both clients, so its signature is too."""
-    record = Recorder({})
+    record = Recorder(QUOTA)
     client(record).quota()
     signed = "host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version"
     assert (
@@ -170,7 +170,7 @@ def test_the_client_signs_as_the_vendors_does() -> None:
 
 def test_a_token_is_sent_and_signed() -> None:
     """Temporary keys prove themselves with their token; permanent ones send none."""
-    record = Recorder({})
+    record = Recorder(QUOTA)
     keys = KeyRing(Credentials("STS.AK", "secret", "token"))
     client(record, keys).quota()
     client(record).quota()
@@ -180,7 +180,7 @@ def test_a_token_is_sent_and_signed() -> None:
 
 def test_keys_are_read_at_each_request() -> None:
     """A client lives as long as its instance, keys as long as an invocation."""
-    record = Recorder({})
+    record = Recorder(QUOTA)
     ring = KeyRing(KEYS)
     lasting = client(record, ring)
     lasting.quota()
@@ -201,7 +201,7 @@ def test_without_keys_nothing_is_sent() -> None:
 
 def test_each_request_has_its_own_nonce() -> None:
     """A nonce that comes twice is refused as a replay."""
-    record = Recorder({})
+    record = Recorder(QUOTA)
     cdn = Cdn("https://cdn.aliyuncs.com", KeyRing(KEYS), transport=httpx.MockTransport(record))
     cdn.quota()
     cdn.quota()

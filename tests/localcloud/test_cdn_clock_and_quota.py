@@ -68,14 +68,17 @@ def test_the_day_begins_by_the_cdns_clock() -> None:
 
 
 def test_a_clock_that_is_set_back_keeps_the_order() -> None:
-    """Rows accepted after the CDN's clock was set back stand after those before, and are found."""
-    account = Account()
+    """Rows accepted after the CDN's clock was set back stand after those before, are found, and end in time."""
+    account = Account(refresh_duration_seconds=(100, 100))
     account.cdn.clock_ahead_seconds = 60
     account.refresh(f"{A}/1")
     account.cdn.clock_ahead_seconds = -60
     account.clock.advance(60)
     account.refresh(f"{A}/2")
-    account.clock.advance(61)
+    account.clock.advance(99)
+    assert account.cdn.submissions[-1].status == "Refreshing"
+    account.clock.advance(1)
+    assert account.cdn.submissions[-1].status == "Complete"
     rows = account.call("DescribeRefreshTasks")["Tasks"]["CDNTask"]
     assert [row["ObjectPath"] for row in rows] == [f"{A}/2", f"{A}/1"]
 

@@ -165,6 +165,17 @@ def test_events_have_times_of_their_own(desk: Desk) -> None:
     assert desk.told[0]["events"][0]["eventTime"] == "2026-02-25T06:13:00.000Z"
 
 
+def test_some_changes_are_told_to_nobody(desk: Desk) -> None:
+    """No event comes of what the switch names, as of a batch whose events do not name every key; the change is made."""
+    desk.store.habits.untold = lambda name, key: name == "ObjectRemoved:DeleteObjects" and key == "b"
+    for key in ("a", "b"):
+        desk.call("PUT", key)
+    desk.call("POST", "", "delete", TWO)
+    told = [(name.partition(":")[0], key) for name, key, _, _ in desk.events()]
+    assert told == [("ObjectCreated", "a"), ("ObjectCreated", "b"), ("ObjectRemoved", "a")]
+    assert desk.store.keys("site") == []
+
+
 # -- versions --------------------------------------------------------------------------------------
 
 
@@ -226,6 +237,18 @@ def test_a_deletion_of_many_in_a_versioned_bucket_tells_of_nothing(desk: Desk) -
     reply = desk.call("POST", "", "delete", TWO)
     assert (texts(reply, "DeleteMarker"), len(set(texts(reply, "DeleteMarkerVersionId")))) == (["true", "true"], 2)
     assert (desk.events(), desk.store.keys("site")) == ([], [])
+
+
+def test_an_object_without_versions_is_its_null_version(desk: Desk) -> None:
+    """In a bucket that never had versions `null` names the object itself, and no other id names anything."""
+    desk.call("PUT", "a", body=b"x")
+    desk.events()
+    assert texts(desk.call("GET", "", "versions"), "VersionId") == ["null"]
+    assert (desk.call("GET", "a", "versionId=null").body, desk.call("GET", "a", "versionId=1").status) == (b"x", 404)
+    desk.call("DELETE", "a", "versionId=1")
+    assert (desk.store.keys("site"), desk.events()) == (["a"], [])
+    desk.call("DELETE", "a", "versionId=null")
+    assert (desk.store.keys("site"), desk.events()) == ([], [("ObjectRemoved:DeleteObject", "a", 0, -1)])
 
 
 def test_an_appended_object_stays_one_version(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
     """A local cloud in a process of its own, and what its ready file says."""
     ready = tmp_path / "ready.json"
     options = ["--no-functions", "--ready-file", str(ready), "--latency", "oss=1", "--task-seconds", "0.1", "0.2"]
+    options += ["--clock-ahead", "cdn=-300"]
     process = subprocess.Popen(COMMAND + options, cwd=ROOT, text=True)  # noqa: S603 - our own command
     try:
         deadline = time.monotonic() + 20
@@ -56,6 +58,12 @@ def test_what_the_ready_file_names_answers_and_a_signal_ends_it(
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
     assert time.monotonic() - began < 2
+
+
+def test_switches_reach_the_cloud_that_runs(served: tuple[subprocess.Popen[str], dict[str, Any]]) -> None:
+    """The CDN's replies are dated by a clock that is five minutes behind."""
+    date = httpx.get(served[1]["cdn"]).headers["date"]
+    assert -310 < parsedate_to_datetime(date).timestamp() - time.time() < -290
 
 
 def options_of(*given: str) -> Options:

@@ -156,9 +156,9 @@ class TaskBook:
     def accept(self, form: str, urls: Iterable[tuple[str, str]], *, force: bool) -> list[Row]:
         """Start a task for each (domain, URL) and return the rows."""
         self.forget_old()
+        now, moment = self._clock.now(), self._world.now()
         newest = self.of_form().newest()
-        now = max(self._clock.now(), newest.accepted if newest else 0.0)
-        moment = self._world.now()
+        accepted = max(now, newest.accepted) if newest else now
         rows = [
             Row(
                 self._task_id(form, domain, now),
@@ -166,7 +166,7 @@ class TaskBook:
                 url,
                 domain,
                 force=force,
-                accepted=now,
+                accepted=accepted,
                 finish=self._finish_time(form, now),
                 moment=moment,
             )

@@ -162,7 +162,7 @@ def list_versions(core: Core, call: Call) -> Response:
 
 def _versions_after(bucket: Bucket, prefix: str, key: str, version_id: str) -> list[tuple[Version, bool]]:
     """Return the versions after one of a key, or after all of a key; all of them where no key is given."""
-    listed = list(bucket.history.listed(prefix))
+    listed = bucket.versions(prefix)
     for place, (version, _) in enumerate(listed):
         if version_id and (version.key, version.version_id) == (key, version_id):
             return listed[place + 1 :]

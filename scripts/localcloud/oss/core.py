@@ -47,7 +47,7 @@ class Core:
         return found
 
     def _version(self, bucket: str, key: str, version_id: str) -> StoredObject:
-        found = self.bucket(bucket).history.find(key, version_id)
+        found = self.bucket(bucket).version(key, version_id)
         if found is None:
             raise OssError("NoSuchVersion", Key=key, VersionId=version_id)
         if found.item is None:
@@ -122,6 +122,8 @@ class Core:
 
     def tell(self, change: Change) -> None:
         """Send the notification of a change that has taken effect."""
+        if not self.habits.tells(change.event_name, change.key):
+            return
         when = self.clock.now() + self.habits.event_ahead_seconds
         self.notify(payload(change, now=when, region=self.region, account_id=self.account_id))
 

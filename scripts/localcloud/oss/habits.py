@@ -12,10 +12,16 @@ class OssHabits:
 
     event_ahead_seconds: float = 0.0
     """How far the times in events are ahead of OSS's own clock."""
+    untold: Callable[[str, str], bool] | None = None
+    """Of which changes no event comes, by the event's name (`ObjectCreated:PutObject`) and key: none is promised."""
     undeleted: Callable[[str, str], bool] | None = None
     """Which keys of which bucket a deletion of many leaves where they are, by bucket and key."""
     undeleted_are_told: bool = False
     """Such keys stand in the result as `Error` elements; else the result lists what was deleted and is silent."""
+
+    def tells(self, event_name: str, key: str) -> bool:
+        """Tell whether an event comes of a change."""
+        return self.untold is None or not self.untold(event_name, key)
 
     def keeps(self, bucket: str, key: str) -> bool:
         """Tell whether a deletion of many leaves a key."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from scripts.localcloud.oss.history import History, Version, Versioning
+from scripts.localcloud.oss.history import NULL_VERSION, History, Version, Versioning
 from scripts.localcloud.oss.stored import (
     DEFAULT_CONTENT_TYPE,
     META_PREFIX,
@@ -126,7 +126,13 @@ class Bucket:
         return self._hide(key)
 
     def remove_version(self, key: str, version_id: str) -> Version | None:
-        """Drop one version for good and return it; what came before it may be current again."""
+        """Drop one version for good and return it; what came before it may be current again.
+
+        Without versions an object is its own `null` version.
+        """
+        if not self._versioning:
+            old = self._hide(key) if version_id == NULL_VERSION else None
+            return _as_version(old) if old is not None else None
         dropped = self.history.drop(key, version_id)
         current = self.history.current(key)
         if current is not None and current.item is not None:
@@ -134,6 +140,19 @@ class Bucket:
         else:
             self._hide(key)
         return dropped
+
+    def version(self, key: str, version_id: str) -> Version | None:
+        """Return one version of a key."""
+        found = self._objects.get(key)
+        if self._versioning or found is None:
+            return self.history.find(key, version_id)
+        return _as_version(found) if version_id == NULL_VERSION else None
+
+    def versions(self, prefix: str = "") -> list[tuple[Version, bool]]:
+        """Return all versions by key, the newest of each key first, and whether each is the current one."""
+        if self._versioning:
+            return list(self.history.listed(prefix))
+        return [(_as_version(self._objects[key]), True) for key in self.keys(prefix)]
 
     def _show(self, item: StoredObject) -> None:
         if item.key not in self._objects:
@@ -181,6 +200,11 @@ class Bucket:
     def _end_of(self, prefix: str, start: int) -> int:
         """Where the run of keys with `prefix`, which holds from `start` on, ends."""
         return bisect_left(self._order, 1, start, key=lambda key: not key.startswith(prefix))
+
+
+def _as_version(item: StoredObject) -> Version:
+    """Describe an object of a bucket without versions as the version that it counts as."""
+    return Version(item.key, NULL_VERSION, item.modified, item)
 
 
 def _common_prefix(key: str, prefix: str, delimiter: str) -> str:

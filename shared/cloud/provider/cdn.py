@@ -1,53 +1,54 @@
-"""The CDN API (version 2018-05-10) over `httpx`: domain types in and out, `CdnError` for every refusal.
+"""The CDN API (version 2018-05-10) over `httpx`: domain types in and out, `CdnError` for every other answer.
 
 Lenient in what it reads: ids and quotas as text or number, percent with or without its sign, task lists
 as array or wrapped, any status. Exact in what it sends: V3 signatures, lower-case booleans, no retries
-(whether to send again is decided by who knows what a unit costs).
+(whether to send again is decided by who knows what a unit costs). What it does not know is never taken for
+an empty answer (`replies.py`).
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 import msgspec
 
+from shared.cloud.clock import OssClock, SigningClock, date_of
 from shared.cloud.credentials import KeyRing
-from shared.cloud.provider.codes import error_class
+from shared.cloud.provider import replies
 from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.provider.signature import authorization, body_hash, canonical_query
-from shared.core.errors import OutcomeUnknown, Unsent
+from shared.cloud.session import UNTRUSTED, fault_told
+from shared.core.errors import CdnError, OutcomeUnknown, Unsent
+from shared.core.foreign import foreign
 from shared.core.plan.books import Quota
 from shared.core.task.model import Form
-from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch, task_from_row
+from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch
 
 API_VERSION = "2018-05-10"
 TIMEOUTS = httpx.Timeout(connect=3.0, read=10.0, write=10.0, pool=1.0)
 PAGE_SIZE_MAX = 100
-STATED_WAIT_SECONDS_MAX = 120.0
-"""The vendor's SDK waits no longer either, whatever the reply says."""
-CLOCKS_AGREE_SECONDS = 60.0
-"""The API takes requests that are up to 15 minutes off."""
+PAGES_BY_ID_MAX = 30
+"""Three calls of a thousand URLs; what is not read then is read at a later look."""
 
+_NOT_CONNECTED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 _OBJECT_TYPES = {
     Form.FILE: "File",
     Form.DIRECTORY: "Directory",
     Form.REGEX: "Regex",
     # The English pages call it ExQuery, the Chinese ones and DCDN IgnoreParams: `ignore_params_type` decides.
     Form.IGNORE_PARAMS: "IgnoreParams",
-}
-_QUOTA_FIELDS = {
-    "url": ("urlquota", "urlremain"),
-    "directory": ("dirquota", "dirremain"),
-    "regex": ("regexquota", "regexremain"),
-    "ignore-params": ("ignoreparamsquota", "ignoreparamsremain"),
-    "prefetch": ("preloadquota", "preloadremain"),
 }
 
 
@@ -57,23 +58,16 @@ class Acs3Auth(httpx.Auth):
     requires_request_body = True
 
     def __init__(self, keys: KeyRing, clock: Callable[[], float], nonce: Callable[[], str]) -> None:
-        self._keys, self._clock, self._nonce = keys, clock, nonce
-        self._ahead_seconds = 0.0
+        self._keys, self._clock, self._nonce = keys, SigningClock(clock), nonce
 
     def set_clock_by(self, reply: httpx.Response) -> bool:
         """Date requests by the server's clock from now on; False where it does not tell, or already agreed."""
-        try:
-            ahead = parsedate_to_datetime(reply.headers["date"]).timestamp() - self._clock()
-        except (KeyError, ValueError):
-            return False
-        agreed = abs(ahead - self._ahead_seconds) <= CLOCKS_AGREE_SECONDS
-        self._ahead_seconds = ahead
-        return not agreed
+        return self._clock.follow(reply.headers)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add date, nonce, body hash, token and signature."""
         keys = self._keys.current()
-        moment = datetime.fromtimestamp(self._clock() + self._ahead_seconds, timezone.utc)
+        moment = datetime.fromtimestamp(self._clock.now(), timezone.utc)
         request.headers["x-acs-date"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         request.headers["x-acs-signature-nonce"] = self._nonce()
         request.headers["x-acs-content-sha256"] = body_hash(request.content)
@@ -106,9 +100,12 @@ class Cdn:
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.time,
         nonce: Callable[[], str] = lambda: secrets.token_hex(16),
+        sleep: Callable[[float], None] = time.sleep,
+        proxy: str = "",
     ) -> None:
         self._types = {**_OBJECT_TYPES, Form.IGNORE_PARAMS: ignore_params_type}
-        self._keys = keys
+        self._keys, self._sleep = keys, sleep
+        self._time = OssClock(clock)
         self._auth = Acs3Auth(keys, clock, nonce)
         self._http = httpx.Client(
             base_url=endpoint,
@@ -117,6 +114,8 @@ class Cdn:
             transport=transport,
             headers={"accept": "application/json", "x-acs-version": API_VERSION},
             trust_env=False,
+            follow_redirects=False,
+            proxy=proxy or None,
         )
 
     def refresh(self, urls: Sequence[str], form: Form = Form.FILE, *, force: bool = False) -> Accepted:
@@ -129,7 +128,7 @@ class Cdn:
         if form is not Form.FILE:
             fields["Force"] = _boolean(force)
         reply = self._call("RefreshObjectCaches", form=fields)
-        return _accepted(reply, "RefreshTaskId")
+        return replies.accepted(reply, "RefreshTaskId", self._keys.secrets())
 
     def prefetch(self, urls: Sequence[str], options: Prefetch | None = None) -> Accepted:
         """Submit a prefetch (PushObjectCache). At most 100 URLs, each at most 1,024 characters."""
@@ -147,7 +146,7 @@ class Cdn:
             if wanted:
                 fields[name] = _boolean(wanted)
         reply = self._call("PushObjectCache", form=fields)
-        return _accepted(reply, "PushTaskId")
+        return replies.accepted(reply, "PushTaskId", self._keys.secrets())
 
     def tasks(  # noqa: PLR0913 - the filters of the operation
         self,
@@ -178,26 +177,86 @@ class Cdn:
             "PageSize": str(page_size),
         }
         reply = self._call("DescribeRefreshTasks", query={name: value for name, value in query.items() if value})
-        return Page(tuple(_rows(reply)), int(reply.get("TotalCount", 0)))
+        return replies.page(reply, self._keys.secrets())
 
-    def tasks_by_id(self, ids: Sequence[str]) -> Page:
+    def tasks_by_id(self, ids: Sequence[str], go_on: Callable[[], bool] = lambda: True) -> Page:
         """Ask for the rows of up to ten task ids (DescribeRefreshTaskById); 30 calls a second.
 
-        An id may carry rows of other calls made in the same second, and rows may be missing at first.
+        An id may carry rows of other calls made in the same second, and rows may be missing at first. Where there are
+        more rows than came, they are read from the task list, id by id, while `go_on` says so; the answer tells whether
+        it is complete.
         """
         if len(ids) > ALIBABA_CDN.ids_per_status_call:
             raise ValueError(f"{len(ids)} task ids; a call takes {ALIBABA_CDN.ids_per_status_call}")
-        rows = tuple(_rows(self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)})))
-        return Page(rows, len(rows))
+        found = replies.page(
+            self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)}), self._keys.secrets()
+        )
+        return found if found.total <= len(found.rows) else self._rest(ids, found, go_on)
+
+    def listed(
+        self,
+        *,
+        domain: str,
+        object_type: str,
+        since: float,
+        until: float,
+        pages_max: int = 20,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> Page:
+        """List the tasks of a domain, of one type and of a span of time (epoch seconds), while `go_on` says so.
+
+        The answer tells whether it is complete. Raises `CdnError` where not even the first page came.
+        """
+        return self._paged(
+            lambda number: self.tasks(domain=domain, object_type=object_type, since=since, until=until, page=number),
+            pages_max,
+            go_on,
+        )
+
+    def ahead(self) -> float:
+        """How many seconds the API's clock is ahead of `clock`, as far as its replies have told."""
+        return self._time.now() - self._time.own()
 
     def quota(self) -> Quota:
         """Ask what the day leaves (DescribeRefreshQuota); 20 calls a second. Unknown fields are absent."""
-        reply = {name.lower(): value for name, value in self._call("DescribeRefreshQuota").items()}
-        total, remaining = {}, {}
-        for unit, (of, left) in _QUOTA_FIELDS.items():
-            if _is_number(reply.get(of)) and _is_number(reply.get(left)):
-                total[unit], remaining[unit] = int(reply[of]), int(reply[left])
-        return Quota(total=total, remaining=remaining)
+        return replies.quota(self._call("DescribeRefreshQuota"), self._keys.secrets())
+
+    def _rest(self, ids: Sequence[str], found: Page, go_on: Callable[[], bool]) -> Page:
+        """Read from the task list what a look-up by ids left out; as many pages as a look may take."""
+        rows: list[CdnTask] = []
+        total, pages = 0, PAGES_BY_ID_MAX
+        for task_id in ids:
+            own = Page(tuple(row for row in found.rows if row.task_id == task_id), 0)
+            if pages > 0 and go_on():
+                listed = self._listed_id(task_id, pages, go_on)
+                pages -= max(1, -(-len(listed.rows) // PAGE_SIZE_MAX))
+                own = listed if len(listed.rows) >= len(own.rows) else own
+            rows += own.rows
+            total += max(own.total, len(own.rows))
+        return Page(tuple(rows), max(total, found.total))
+
+    def _listed_id(self, task_id: str, pages_max: int, go_on: Callable[[], bool]) -> Page:
+        self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
+        try:
+            return self._paged(lambda number: self.tasks(task_id=task_id, page=number), pages_max, go_on)
+        except CdnError:
+            return Page((), 0)  # what is known already has to do for now
+
+    def _paged(self, ask: Callable[[int], Page], pages_max: int, go_on: Callable[[], bool]) -> Page:
+        """Read pages until there are as many rows as are said to be; where a later page fails, what came before it."""
+        found = ask(1)
+        rows, total = list(found.rows), found.total
+        for number in range(2, pages_max + 1):
+            if total <= len(rows) or not found.rows or not go_on():
+                break
+            self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
+            try:
+                found = ask(number)
+            except CdnError:
+                break
+            rows += found.rows
+            total = max(total, found.total)
+        return Page(tuple(rows), total)
 
     def _call(
         self, action: str, *, query: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
@@ -207,83 +266,33 @@ class Cdn:
         A call refused for expired keys or a wrong clock goes once more, with new keys or the server's time.
         """
         reply = self._post(action, query, form)
-        code = _code(reply)
+        code = replies.code_of(reply)
         expired = code == "InvalidSecurityToken.Expired" and self._keys.renew()
         if expired or (code == "InvalidTimeStamp.Expired" and self._auth.set_clock_by(reply)):
             reply = self._post(action, query, form)
-        return _checked(action, reply)
+        return replies.checked(action, reply, self._keys.secrets())
 
     def _post(self, action: str, query: Mapping[str, str] | None, form: Mapping[str, str] | None) -> httpx.Response:
-        """Send one request. Raises `Throttled` where it was never sent, `OutcomeUnknown` where no reply came."""
+        """Send one request. Raises `Unsent` where no connection was made, `OutcomeUnknown` where no reply came."""
         headers = {"x-acs-action": action}
         content = b""
         if form:
             headers["content-type"] = "application/x-www-form-urlencoded"
             content = canonical_query(form.items()).encode()
         url = "/?" + canonical_query(query.items()) if query else "/"
+        sent = self._time.own()
         try:
-            return self._http.post(url, content=content, headers=headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as fault:
-            raise Unsent("Unconnected", f"{action} was not sent: {fault}") from fault
+            reply = self._http.post(url, content=content, headers=headers)
+        except _NOT_CONNECTED as fault:
+            code, reason = fault_told(fault)
+            told = f"{action} was not sent, no connection to {self._http.base_url.host}: {reason}"
+            raise Unsent(code if code == UNTRUSTED else "Unconnected", foreign(told, self._keys.secrets())) from None
         except httpx.HTTPError as fault:
-            raise OutcomeUnknown(type(fault).__name__, f"{action} got no reply: {fault}") from fault
-
-
-def _body(reply: httpx.Response) -> dict[str, Any] | None:
-    """The JSON object of a reply; None where there is none."""
-    try:
-        body = msgspec.json.decode(reply.content)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _refusal(reply: httpx.Response) -> dict[str, str]:
-    """The fields of an error's body, names in lower case."""
-    return {name.lower(): str(value) for name, value in (_body(reply) or {}).items() if value is not None}
-
-
-def _code(reply: httpx.Response) -> str:
-    """The vendor's error code; the status where the body has none, nothing where the reply is good."""
-    return "" if reply.is_success else _refusal(reply).get("code") or f"HTTP{reply.status_code}"
-
-
-def _checked(action: str, reply: httpx.Response) -> dict[str, Any]:
-    """The body of a good reply; the fitting `CdnError` for every other."""
-    body = _body(reply)
-    if body is None:
-        raise OutcomeUnknown("NotJson", f"{action} was answered {reply.status_code} without JSON")
-    if reply.is_success:
-        return body
-    code, fields = _code(reply), _refusal(reply)
-    stated = reply.headers.get("x-acs-retry-after", "")
-    raise error_class(code, reply.status_code)(
-        code,
-        fields.get("message", ""),
-        request_id=fields.get("requestid", ""),
-        wait_seconds=min(int(stated) / 1000, STATED_WAIT_SECONDS_MAX) if stated.isdecimal() else 0.0,
-    )
-
-
-def _accepted(reply: Mapping[str, Any], field: str) -> Accepted:
-    ids = tuple(part.strip() for part in str(reply.get(field) or "").split(",") if part.strip())
-    if not ids:
-        raise OutcomeUnknown(
-            "NoTaskId", f"accepted, but {field} is missing", request_id=str(reply.get("RequestId", ""))
-        )
-    return Accepted(ids, str(reply.get("RequestId", "")))
-
-
-def _rows(reply: Mapping[str, Any]) -> Iterable[CdnTask]:
-    """The rows of a task list, whether wrapped in `CDNTask` or not."""
-    tasks = reply.get("Tasks") or []
-    if isinstance(tasks, dict):
-        tasks = tasks.get("CDNTask") or []
-    return (task_from_row(row) for row in tasks)
-
-
-def _is_number(value: Any) -> bool:
-    return str(value).strip().isdecimal()
+            told = foreign(f"{action} got no reply: {fault}", self._keys.secrets())
+            raise OutcomeUnknown(type(fault).__name__, told) from None
+        if (moment := date_of(reply.headers)) is not None:
+            self._time.hear(moment, sent, self._time.own())
+        return reply
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - a conversion

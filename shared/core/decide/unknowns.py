@@ -29,6 +29,8 @@ from shared.core.task.stored import CallKey
 
 CLOCKS_AGREE_SECONDS = 2.0
 """Of two calls made this close to each other nobody can tell which came first."""
+MEANWHILE_SECONDS = 30.0
+"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
 PARTS_OF_UNKNOWN = 8
 """Each level of the search costs a wait for rows, so it goes in more parts than two."""
 NOTHING = "NotCarriedOut"
@@ -158,15 +160,16 @@ def _once_more(tasks: tuple[Task, ...], decision: Decision) -> None:
 
 def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Decision, *, alone: bool) -> None:
     """Decide for the tasks of one domain: again as a whole, in parts, later, or never."""
-    domain, begun = tasks[0].domain, each.batch.created
+    domain, begun = tasks[0].domain, each.batch.created - MEANWHILE_SECONDS
+    unit = facts.provider.unit(tasks[0].target)
     if not alone:
         decision.met("unknown: goes again by domain")
         _again(tasks, f"{each.batch.id} {domain}", decision)
     elif all(task.unknowns == 0 for task in tasks):
         decision.met("unknown: goes again as a whole")
         _again(tasks, each.batch.id, decision)
-    elif not decision.books.went_well_since(begun, domain):
-        _in_trouble(tasks, begun, facts, decision)
+    elif not decision.books.went_well_since(begun, unit, domain):
+        _in_trouble(tasks, each.batch.created, facts, decision)
     elif len(by_target(tasks)) > 1:
         decision.met("unknown: goes again in parts")
         for part in in_parts(tasks, PARTS_OF_UNKNOWN):
@@ -178,13 +181,14 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
 def _in_trouble(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: Decision) -> None:
     """Nothing of the domain has gone since the call was begun: nobody knows that the content is to blame."""
     code, message = NOTHING, "the CDN did not carry the call out"
-    if decision.books.went_well_since(begun):
+    if decision.books.went_well_since(begun - MEANWHILE_SECONDS):
         decision.met("unknown: the domain is in trouble")
         hold_domain(tuple(_known_to_fail(task) for task in tasks), code, message, facts, decision)
         return
     decision.met("unknown: the CDN is in trouble")
     now = decision.now
-    decision.books = decision.books.hold(SERVICE, now + SERVICE_PAUSE_SECONDS, now, code, message, failed=True)
+    due = max(now, begun + SERVICE_PAUSE_SECONDS)
+    decision.books = decision.books.hold(SERVICE, due, now, code, message, failed=True)
     for task in tasks:
         decision.changed(task, _known_to_fail(task))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from shared.core.plan.limits import Limits
-from shared.core.task.model import Batch, Lane
+from shared.core.task.model import Batch, Lane, Target
 from shared.core.task.notes import NoteKey
 from shared.core.task.provider import Provider
 from shared.core.task.waits import Wait, Why, quota_of, trouble_of, wait_of
@@ -49,13 +49,21 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether only a completed task lifts it, since the CDN accepts what then fails."""
 
 
+class Good(msgspec.Struct, frozen=True):
+    """The last call that was accepted for a domain: when (epoch seconds), and a target of it with its site."""
+
+    at: float
+    target: Target
+    site: str
+
+
 class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     """The last reading of the quotas less what was spent since, the current minute's use, what is held, what went well.
 
     `read_at` is in epoch seconds; `minute` counts minutes since the epoch; `in_minute` has units by quota name and
     domain, `spent` those of `day` by site and quota name. An unknown remainder is absent: the API then says when it is
-    spent. `holds` go by the slot of what waits for them, or are one of those above. `good` has of each domain when a
-    call for it was last accepted (epoch seconds).
+    spent. `holds` go by the slot of what waits for them, or are one of those above. `good` has by quota name
+    and domain what was last accepted.
     """
 
     read_at: float = 0.0
@@ -66,7 +74,7 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     day: int = 0
     spent: dict[str, dict[str, int]] = {}
     holds: dict[str, Hold] = {}
-    good: dict[str, float] = {}
+    good: dict[str, dict[str, Good]] = {}
     kept: bool = False
     """Whether records wait for the log store, so that newer ones have to wait behind them."""
 
@@ -110,9 +118,10 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def with_success(self, batch: Batch, now: float, provider: Provider) -> Books:
         """Note that the CDN took a call: whatever of it was in trouble is so no more."""
         unit = provider.unit(batch.target)
-        good = {name: at for name, at in self.good.items() if name not in batch.domains}
-        good |= dict.fromkeys(batch.domains, now)
-        books = msgspec.structs.replace(self, good=dict(list(good.items())[-DOMAINS_REMEMBERED_MAX:]))
+        good = {name: last for name, last in self.good.get(unit, {}).items() if name not in batch.domains}
+        good |= {task.domain: Good(now, task.target, task.site) for task in batch.tasks}
+        remembered = dict(list(good.items())[-DOMAINS_REMEMBERED_MAX:])
+        books = msgspec.structs.replace(self, good={**self.good, unit: remembered})
         troubles = [trouble_of(unit, domain).slot for domain in batch.domains]
         stays = [slot for slot in troubles if slot in books.holds and books.holds[slot].until_done]
         books = books.lift(SERVICE, ACCOUNT, *(slot for slot in troubles if slot not in stays))
@@ -182,11 +191,12 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         waits = ((wait_of(slot), hold) for slot, hold in self.holds.items())
         return {wait: hold for wait, hold in waits if wait is not None and wait.why is why}
 
-    def went_well_since(self, moment: float, domain: str = "") -> bool:
-        """Whether a call was accepted since a moment: one for a domain, or one for any."""
-        if domain:
-            return domain in self.good and self.good[domain] >= moment
-        return any(at >= moment for at in self.good.values())
+    def went_well_since(self, moment: float, unit: str = "", domain: str = "") -> bool:
+        """Whether a call was accepted since a moment: one of a quota for a domain, or any."""
+        if unit:
+            last = self.good.get(unit, {}).get(domain)
+            return last is not None and last.at >= moment
+        return any(last.at >= moment for of_unit in self.good.values() for last in of_unit.values())
 
 
 def spendable(books: Books, unit: str, lane: Lane, limits: Limits) -> float:

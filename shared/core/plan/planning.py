@@ -19,10 +19,13 @@ import msgspec
 from shared.core.plan.books import ACCOUNT, SERVICE, Books, per_minute, spendable
 from shared.core.plan.limits import Limits
 from shared.core.task.covers import covers, refreshes_of, voids
-from shared.core.task.model import Form, Kind, Lane, Target, Task
+from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId, digest
 from shared.core.task.notes import Place
 from shared.core.task.provider import Provider
 from shared.core.task.waits import REFRESH, Wait, minute_of_domain, quota_of, trouble_of
+
+CONTROL = "control"
+"""What stands in place of an event where a target goes only to tell whether the CDN works: a unit a try."""
 
 
 class Shrunk(msgspec.Struct, frozen=True):
@@ -80,6 +83,10 @@ class _Asked(msgspec.Struct):
     def part(self) -> str:
         return max(task.part for task in self.tasks)
 
+    @property
+    def is_suspect(self) -> bool:
+        return any(task.unknowns for task in self.tasks)
+
 
 class Refreshes:
     """Refreshes that wait or run, found by what they reach."""
@@ -107,7 +114,7 @@ def plan(
     """Plan the next calls. `refreshes` are those that run, or wait elsewhere."""
     asked = sorted(_merged(tasks), key=lambda each: each.urgency)
     if any(name in books.holds for name in (SERVICE, ACCOUNT)):
-        return _probe_of_everything(asked, books)
+        return _probe_of_everything(asked, books, provider)
     known, budget = Refreshes(refreshes), _Budget(books, limits, provider, now, asked)
     going: list[_Asked] = []
     probes: list[_Asked] = []
@@ -124,16 +131,28 @@ def plan(
         elif each.tasks:
             (probes if budget.is_probe(each) else going).append(each)
     calls = [Call(tuple(each.tasks), is_probe=True) for each in probes]
-    return Plan((*calls, *_calls(going, provider)), tuple(waits), tuple(void))
+    return Plan((*_controls(probes, books, provider), *calls, *_calls(going, provider)), tuple(waits), tuple(void))
 
 
-def _probe_of_everything(asked: Sequence[_Asked], books: Books) -> Plan:
+def _probe_of_everything(asked: Sequence[_Asked], books: Books, provider: Provider) -> Plan:
     """Let one target go, another one each time: its answer tells whether the CDN is there again."""
     refreshes = [each for each in asked if each.target.kind is Kind.REFRESH] or list(asked)
     if not refreshes:
         return Plan()
     tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
-    return Plan((Call(tuple(refreshes[tries % len(refreshes)].tasks), is_probe=True),))
+    fresh = [each for each in refreshes if not each.is_suspect] or refreshes
+    probe = fresh[tries % len(fresh)]
+    return Plan((*_controls([probe], books, provider), Call(tuple(probe.tasks), is_probe=True)))
+
+
+def _controls(probes: Sequence[_Asked], books: Books, provider: Provider) -> Iterator[Call]:
+    """Let something that went well before go ahead of a probe that has failed before: if it does, the probe is bad."""
+    for probe in probes:
+        last = books.good.get(provider.unit(probe.target), {}).get(probe.target.domain)
+        if probe.is_suspect and last is not None and last.target != probe.target:
+            cause = Cause(CONTROL, CONTROL, last.at)
+            task_id = TaskId(digest(CONTROL, last.target.name, f"{last.at:.6f}"))
+            yield Call((Task(task_id, last.target, last.site, Lane.MANUAL, cause),), is_probe=True)
 
 
 def joined(planned: Plan, later: Iterable[Task]) -> Plan:
@@ -218,7 +237,7 @@ class _Budget:
     def _chosen(self, asked: Sequence[_Asked]) -> frozenset[Target]:
         """Of each domain in trouble choose one target, another one each time."""
         of_slot: dict[str, list[Target]] = {}
-        for each in asked:
+        for each in sorted(asked, key=lambda each: each.is_suspect):
             slot = trouble_of(self._provider.unit(each.target), each.target.domain).slot
             if slot in self._books.holds and not self._books.is_held(slot, self._now):
                 of_slot.setdefault(slot, []).append(each.target)

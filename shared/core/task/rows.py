@@ -51,15 +51,15 @@ class CdnTask(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some rows of the task list, and how many there are in all."""
+    """Rows of the task list, and how many there are in all; a negative number where that is not known."""
 
     rows: tuple[CdnTask, ...]
     total: int
 
     @property
     def is_complete(self) -> bool:
-        """Whether these are all rows that were asked for."""
-        return len(self.rows) >= self.total
+        """Whether these are all the rows: only then does it say anything that one is not there."""
+        return 0 <= self.total <= len(self.rows)
 
 
 class Prefetch(msgspec.Struct, frozen=True):
