@@ -57,6 +57,8 @@ EDGE_NODES = ("1", "2")
 REST_SECONDS_MAX = 400.0
 """An event that was killed often waits for its next try for as long as two minutes."""
 NOT_FOUND = 404
+UNSETTLED = frozenset({"events", "submitting", "waiting"})
+"""Areas of the spool, below its prefix, whose objects are not at an end."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ class Killer:
         with httpx.Client(base_url=self._ready["cdn"], trust_env=False) as books:
             seen: set[str] = set()
             while self._sleep(LOOK_SECONDS):
-                calls = {key for key in books.get("/_local/spool").json() if key.endswith(".submitting")}
+                calls = {key for key in books.get("/_local/spool").json() if "/submitting/" in key}
                 if calls <= seen:
                     continue
                 seen |= calls
@@ -284,7 +286,7 @@ def told(ready: Mapping[str, str], what: str) -> Any:
 
 def unsettled(ready: Mapping[str, str]) -> list[str]:
     """List what in the spool waits or is unresolved."""
-    return [key for key in told(ready, "spool") if "/waiting/" in key or key.endswith(".submitting")]
+    return [key for key in told(ready, "spool") if key.split("/")[1] in UNSETTLED]
 
 
 def wait_until_at_rest(ready: Mapping[str, str]) -> None:

@@ -4,139 +4,167 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import click
 
-from scripts.operators import show
+from scripts.operators import graves, show
 from scripts.operators.desk import Desk
-from scripts.operators.faults import Fault, plain, say
-from scripts.operators.requeue import again, let_go, put_back
+from scripts.operators.faults import plain, say
+from scripts.operators.graves import Dead, Opened
+from scripts.operators.requeue import Again, again, let_go, put_back
 from shared import flow
-from shared.core.task.model import Task
-from shared.core.task.stored import Bad, Grave
+from shared.core.task.stored import Piece
 
 LISTED_MAX = 200
 DRAIN_SECONDS_MAX = 45.0
 
+_SINCE = click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="From this day (UTC) on: YYYY-MM-DD."
+)
+Command = Callable[..., Any]
+
 
 @click.group()
 def dead() -> None:
-    """What was given up: tasks that can never go or failed too often, and events that could not be read."""
+    """What was given up: tasks that can never go or failed too often, and what could not be read or logged."""
 
 
 @dead.command("list")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="From this day (UTC) on: YYYY-MM-DD.")
-@click.option("--limit", type=click.IntRange(0), default=LISTED_MAX, show_default=True, help="How many; 0 for all.")
+@_SINCE
+@click.option("--most", type=click.IntRange(1), default=LISTED_MAX, show_default=True, help="How many at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array, with whole ids.")
 @click.pass_obj
-def list_(desk: Desk, *, since: datetime | None, limit: int, as_json: bool) -> None:
+def list_(desk: Desk, *, since: datetime | None, most: int, as_json: bool) -> None:
     """List what stands in dead/, newest first."""
-    graves = desk.instance.spool.dead(f"{since:%Y-%m-%d}" if since else "")
-    shown = graves[: limit or None]
-    found = _exhumed(desk, shown)
+    parts = desk.instance
+    found, more = graves.newest(parts.spool, _day(since), most, parts.kit.clock())
     if as_json:
-        click.echo(json.dumps([show.facts(bad) for bad in found.values()], indent=2))
-    elif not graves:
+        click.echo(json.dumps([show.facts(each) for each in found], indent=2))
+    elif not found:
         click.echo("Nothing stands in dead/.")
     else:
-        show.table(found.values())
-    if len(shown) < len(graves):
-        say(f"{len(shown)} of {len(graves)} are shown, the newest; --limit 0 shows all")
+        show.table(found)
+    if more:
+        say(f"the newest {len(found)} are shown, and there are more; --most N shows so many, --since DAY from a day on")
 
 
 @dead.command("show")
 @click.argument("which", metavar="ID")
+@_SINCE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def show_(desk: Desk, *, which: str, as_json: bool) -> None:
-    """Show everything about one: its reason, and the task with its history or the event's bytes.
+def show_(desk: Desk, *, which: str, since: datetime | None, as_json: bool) -> None:
+    """Show everything about one: its reason, and the task with its history or the bytes of what could not be read.
 
     ID may be cut short as long as it names one thing only.
     """
-    newest = _named(desk.instance.spool.dead(), which)[:1]
-    for bad in _exhumed(desk, newest).values():
-        if as_json:
-            click.echo(json.dumps(show.everything(bad), indent=2))
-        else:
-            show.whole(bad)
+    spool = desk.instance.spool
+    meant = graves.named(spool, [which], _day(since), say)
+    newest = max(meant)
+    for piece in graves.opened(spool, [newest]).get(newest, ()):
+        if piece.id in meant[newest]:
+            found = Dead(newest.partition("/")[0], piece)
+            if as_json:
+                click.echo(json.dumps(show.everything(found), indent=2))
+            else:
+                show.whole(found)
 
 
 @dead.command("requeue")
 @click.argument("which", metavar="ID...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All that stands in dead/.")
+@_SINCE
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--now", "at_once", is_flag=True, help="Submit at once, instead of at the timer's next minute.")
 @click.pass_obj
-def requeue(desk: Desk, *, which: tuple[str, ...], everything: bool, dry_run: bool, at_once: bool) -> None:
-    """Put tasks back to be submitted; an event is read again, with this version and the site file.
+def requeue(
+    desk: Desk, *, which: tuple[str, ...], everything: bool, since: datetime | None, dry_run: bool, at_once: bool
+) -> None:
+    """Put back what was given up: tasks are submitted, records logged, and events read again with the site file.
 
-    What cannot go again stays in dead/, is named with the reason, and makes the status 1.
+    An object that could not be read is put back where it lay, if this version can read it. What cannot go again stays
+    in dead/, is named with the reason, and makes the status 1.
     """
-    parts = desk.instance
-    chosen, refused = _decide(desk, _exhumed(desk, _asked(desk, which, everything=everything)))
-    verb = "would go again" if dry_run else "goes again"
-    if chosen and not dry_run:
-        put_back(parts.kit, parts.spool, chosen)
-    for key, tasks in chosen.items():
-        for task in tasks:
-            click.echo(f"{verb}  {key.partition('/')[2][: show.ID_SHOWN]}  {plain(task.url)}")
-    if chosen and at_once and not dry_run:
+    has_gone = has_stayed = False
+    for opened, ids in _asked(desk, which, _day(since), everything=everything):
+        gone, refused = _put_back(desk, opened, ids, dry_run=dry_run)
+        has_gone, has_stayed = has_gone or bool(gone), has_stayed or bool(refused)
+        _tell(opened, gone, refused, "would go again" if dry_run else "goes again")
+    if has_gone and at_once and not dry_run:
         click.echo(_drained(desk))
-    for key, reason in refused.items():
-        say(f"{key.partition('/')[2][: show.ID_SHOWN]} stays in dead/: {reason}")
-    if refused:
+    if has_stayed:
         raise click.exceptions.Exit(1)
 
 
 @dead.command("drop")
 @click.argument("which", metavar="ID...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All that stands in dead/.")
+@_SINCE
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.pass_obj
-def drop(desk: Desk, *, which: tuple[str, ...], everything: bool, dry_run: bool) -> None:
+def drop(desk: Desk, *, which: tuple[str, ...], everything: bool, since: datetime | None, dry_run: bool) -> None:
     """Delete what need not go again. The outcome log keeps the reason, and that an operator let it go."""
     parts = desk.instance
-    found = _exhumed(desk, _asked(desk, which, everything=everything))
-    if not dry_run:
-        let_go(parts.kit, parts.spool, found)
-    for bad in found.values():
-        what = bad.task.url if bad.task else "an event that could not be read"
-        click.echo(f"{'would be' if dry_run else 'is'} deleted  {bad.id[: show.ID_SHOWN]}  {plain(what)}")
+    for opened, ids in _asked(desk, which, _day(since), everything=everything):
+        pieces = _distinct(opened, ids)
+        if not dry_run:
+            let_go(parts.kit, pieces.values())
+            graves.remove(parts.spool, opened, ids)
+        for piece in pieces.values():
+            verb = "would be" if dry_run else "is"
+            click.echo(f"{verb} deleted  {piece.id[: show.ID_SHOWN]}  {plain(show.what(piece))}")
 
 
-def _asked(desk: Desk, which: Sequence[str], *, everything: bool) -> list[Grave]:
-    """Find what the arguments name: some ids, or all."""
+def _day(since: datetime | None) -> str:
+    return f"{since:%Y-%m-%d}" if since else ""
+
+
+def _asked(desk: Desk, which: tuple[str, ...], since: str, *, everything: bool) -> Iterator[tuple[Opened, set[str]]]:
+    """Find what the arguments name: some objects at a time, and the ids of those of their pieces that are meant."""
     if everything == bool(which):
         raise click.UsageError("Name one ID or more, or give --all.")
-    graves = desk.instance.spool.dead()
-    return graves if everything else list({one.key: one for each in which for one in _named(graves, each)}.values())
+    spool = desk.instance.spool
+    if everything:
+        for opened in graves.chunks(spool, since):
+            yield opened, {piece.id for pieces in opened.values() for piece in pieces}
+        return
+    meant = graves.named(spool, which, since, say)
+    yield graves.opened(spool, meant), {each for ids in meant.values() for each in ids}
 
 
-def _exhumed(desk: Desk, graves: Sequence[Grave]) -> dict[str, Bad]:
-    """Read what lies in some graves, in their order."""
-    found = desk.instance.spool.exhume(graves)
-    return {grave.key: found[grave.key] for grave in graves if grave.key in found}
+def _distinct(opened: Opened, ids: Iterable[str]) -> dict[str, Piece]:
+    """Give each piece once, the newest where it was given up on several days."""
+    wanted = set(ids)
+    return {piece.id: piece for key in sorted(opened) for piece in opened[key] if piece.id in wanted}
 
 
-def _named(graves: Iterable[Grave], which: str) -> list[Grave]:
-    """Find what an id, maybe cut short, names: one thing, though it may have been given up on several days."""
-    found = [grave for grave in graves if grave.id.startswith(which)]
-    ids = {grave.id for grave in found}
-    if not ids:
-        raise Fault(f"nothing in dead/ has the id {which}")
-    if len(ids) > 1:
-        raise Fault(f"{which} is the beginning of {len(ids)} ids in dead/; give more of it")
-    return found
+def _put_back(
+    desk: Desk, opened: Opened, ids: Iterable[str], *, dry_run: bool
+) -> tuple[dict[str, tuple[Piece, Again]], dict[str, str]]:
+    """Sort what was given up into what goes again and what does not, with the reason; and let the former go."""
+    kit, spool = desk.instance.kit, desk.instance.spool
+    decided = {
+        piece_id: (piece, again(piece, kit.sites, kit.provider, kit.clock()))
+        for piece_id, piece in _distinct(opened, ids).items()
+    }
+    refused = {piece_id: each.refusal for piece_id, (_, each) in decided.items() if each.refusal}
+    chosen = {piece_id: both for piece_id, both in decided.items() if piece_id not in refused}
+    if chosen and not dry_run:
+        refused |= put_back(kit, spool, chosen)
+        chosen = {piece_id: both for piece_id, both in chosen.items() if piece_id not in refused}
+        graves.remove(spool, opened, chosen.keys())
+    return chosen, refused
 
 
-def _decide(desk: Desk, found: Mapping[str, Bad]) -> tuple[dict[str, tuple[Task, ...]], dict[str, str]]:
-    """Sort what was given up into what goes again, with its tasks, and what does not, with the reason."""
-    kit = desk.instance.kit
-    decided = {key: again(bad, kit.sites, kit.clock()) for key, bad in found.items()}
-    chosen = {key: each.tasks for key, each in decided.items() if each.tasks}
-    return chosen, {key: each.refusal for key, each in decided.items() if not each.tasks}
+def _tell(opened: Opened, gone: dict[str, tuple[Piece, Again]], refused: dict[str, str], verb: str) -> None:
+    for piece_id, (piece, each) in gone.items():
+        for what in [task.url for task in each.tasks] or [show.what(piece)]:
+            click.echo(f"{verb}  {piece_id[: show.ID_SHOWN]}  {plain(what)}")
+    for piece_id in _distinct(opened, refused):
+        say(f"{piece_id[: show.ID_SHOWN]} stays in dead/: {refused[piece_id]}")
 
 
 def _drained(desk: Desk) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from shared.core.checked import Invalid
 from shared.core.errors import StoreError
+from shared.core.foreign import escaped
 
 _BAD_KEYS = frozenset(
     {
@@ -36,7 +37,7 @@ def say(sentence: str, file: IO[Any] | None = None) -> None:
 
 def plain(text: str) -> str:
     """Make a text of any origin fit for one line of a terminal: what could move the cursor is spelled out."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return escaped(text)
 
 
 def sentence_of(error: Exception) -> str:

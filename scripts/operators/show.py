@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.operators.faults import plain
+from scripts.operators.graves import Dead
+from scripts.operators.requeue import record_of
 from shared.core.task.model import Task
-from shared.core.task.stored import Bad
+from shared.core.task.stored import Piece
 
 ID_SHOWN = 12
 """Digits of an id in a table: enough to name it, and it leaves room for the URL at 80 columns."""
@@ -34,27 +36,53 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
-def facts(bad: Bad) -> dict[str, Any]:
+def kind(piece: Piece) -> str:
+    """Say what kind of thing it is, in one word."""
+    if piece.task:
+        return "task"
+    if piece.where:
+        return "object"
+    return "record" if record_of(piece) else "event"
+
+
+def what(piece: Piece) -> str:
+    """Say what it is about, in a few words."""
+    if piece.task:
+        return piece.task.url
+    if piece.where:
+        return f"what lay at {piece.where}"
+    record = record_of(piece)
+    if record:
+        return f"a record, {record.result.value} {record.url or record.event_id}"
+    return "an event that could not be read"
+
+
+def _tries(task: Task) -> int:
+    return task.calls_tried + task.cdn_failures
+
+
+def facts(dead: Dead) -> dict[str, Any]:
     """Give what a list says of it, for programs."""
-    task = bad.task
+    piece, task = dead.piece, dead.piece.task
     return {
-        "id": bad.id,
-        "day": bad.day,
-        "at": iso(bad.at),
-        "kind": "task" if task else "event",
+        "id": piece.id,
+        "day": dead.day,
+        "at": iso(piece.at),
+        "kind": kind(piece),
         "url": task.url if task else None,
-        "reason": bad.reason,
-        "attempts": task.attempt if task else None,
-        "failures": task.failures if task else None,
-        "request_id": bad.request_id,
+        "where": piece.where or None,
+        "reason": piece.reason,
+        "attempts": _tries(task) if task else None,
+        "failures": task.cdn_failures if task else None,
+        "request_id": piece.request_id,
     }
 
 
-def everything(bad: Bad) -> dict[str, Any]:
-    """Give all that is known of it, for programs; an event's bytes in Base64."""
-    if bad.task is None:
-        return {**facts(bad), "event_base64": bad.event}
-    task = bad.task
+def everything(dead: Dead) -> dict[str, Any]:
+    """Give all that is known of it, for programs; the bytes of what is no task in Base64."""
+    task = dead.piece.task
+    if task is None:
+        return {**facts(dead), "event_base64": dead.piece.event}
     steps = [
         {"at": iso(step.at), "result": step.result.value, "code": step.code, "message": step.message}
         | {"request_id": step.request_id}
@@ -62,11 +90,12 @@ def everything(bad: Bad) -> dict[str, Any]:
     ]
     cause = {"event_id": task.cause.event_id, "event_name": task.cause.event_name, "time": iso(task.cause.time)}
     cause |= {"bucket": task.cause.bucket, "key": task.cause.key, "etag": task.cause.etag}
-    more = {"action": task.kind.value, "form": task.form.value, "lane": task.lane.name.lower(), "site": task.site}
-    return {**facts(bad), **more, "cause": cause, "history": steps}
+    more = {"action": task.target.kind.value, "form": task.target.form.value}
+    more |= {"lane": task.lane.name.lower(), "site": task.site}
+    return {**facts(dead), **more, "cause": cause, "history": steps}
 
 
-def table(found: Iterable[Bad]) -> None:
+def table(found: Iterable[Dead]) -> None:
     """Print a list as a table, a line or more each."""
     columns = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     columns.add_column("ID", no_wrap=True)
@@ -74,43 +103,46 @@ def table(found: Iterable[Bad]) -> None:
     columns.add_column("KIND", no_wrap=True)
     columns.add_column("TRIES", no_wrap=True, justify="right")
     columns.add_column("WHAT AND WHY", overflow="fold")
-    for bad in found:
-        task = bad.task
-        what = [task.url, bad.reason] if task else [bad.reason]
-        tries = str(task.attempt) if task else ""
-        columns.add_row(bad.id[:ID_SHOWN], bad.day, "task" if task else "event", tries, _lines(what))
+    for each in found:
+        piece, task = each.piece, each.piece.task
+        texts = [piece.reason] if kind(piece) == "event" else [what(piece), piece.reason]
+        tries = str(_tries(task)) if task else ""
+        columns.add_row(plain(piece.id[:ID_SHOWN]), each.day, kind(piece), tries, _lines(texts))
     console().print(columns)
 
 
-def whole(bad: Bad) -> None:
+def whole(dead: Dead) -> None:
     """Print everything about one."""
+    piece = dead.piece
     out = console()
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for name, value in _fields(bad):
+    for name, value in _fields(piece):
         grid.add_row(name, plain(value))
     out.print(grid)
-    if bad.task is None:
-        out.print(Text("\nevent", style="bold"))
-        for line in event_lines(base64.b64decode(bad.event)):
+    if piece.task is None:
+        out.print(Text(f"\n{kind(piece)}", style="bold"))
+        for line in event_lines(base64.b64decode(piece.event)):
             out.print(line, soft_wrap=True)
-    elif bad.task.history:
+    elif piece.task.history:
         out.print(Text("\nhistory", style="bold"))
-        out.print(_history(bad.task))
+        out.print(_history(piece.task))
 
 
-def _fields(bad: Bad) -> Iterator[tuple[str, str]]:
-    yield "id", bad.id
-    yield "given up", iso(bad.at)
-    yield "reason", bad.reason
-    yield "request id", bad.request_id or "-"
-    if bad.task is None:
+def _fields(piece: Piece) -> Iterator[tuple[str, str]]:
+    yield "id", piece.id
+    yield "given up", iso(piece.at)
+    yield "reason", piece.reason
+    yield "request id", piece.request_id or "-"
+    if piece.where:
+        yield "lay at", piece.where
+    if piece.task is None:
         return
-    task, cause = bad.task, bad.task.cause
+    task, target, cause = piece.task, piece.task.target, piece.task.cause
     yield "url", task.url
-    yield "task", f"{task.kind.value} of a {task.form.value}, lane {task.lane.name.lower()}, site {task.site}"
-    yield "tries", f"{task.attempt} in vain, {task.failures} of them accepted and failed at the CDN"
+    yield "task", f"{target.kind.value} of a {target.form.value}, lane {task.lane.name.lower()}, site {task.site}"
+    yield "tries", f"{_tries(task)} in vain, {task.cdn_failures} of them accepted and failed at the CDN"
     yield "cause", f"{cause.event_name} at {iso(cause.time)}"
     yield "object", f"{cause.bucket}/{cause.key}"
     yield "etag", cause.etag or "-"
@@ -135,12 +167,12 @@ def _lines(texts: Iterable[str]) -> Text:
 
 
 def event_lines(event: bytes) -> list[str]:
-    """Write an event's bytes for a terminal: JSON with indents, anything else in hex beside its letters."""
+    """Write bytes for a terminal: JSON with indents, anything else in hex beside its letters."""
     try:
         text = json.dumps(json.loads(event), indent=2, ensure_ascii=False)
     except ValueError:
         return [_hex_line(event, start) for start in range(0, len(event), HEX_BYTES_A_LINE)]
-    return [plain(line) for line in text.splitlines()]
+    return [plain(line) for line in text.split("\n")]
 
 
 def _hex_line(event: bytes, start: int) -> str:

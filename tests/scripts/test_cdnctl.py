@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,8 +22,9 @@ from scripts.operators.desk import connect
 from scripts.operators.show import event_lines
 from shared import wiring
 from shared.cloud.credentials import Credentials
-from shared.core.task.model import Task
-from shared.core.task.stored import Bad
+from shared.core.task.model import Result as Step
+from shared.core.task.model import TaskId, outcome
+from shared.core.task.stored import Piece
 from tests.flow.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -54,9 +56,26 @@ def with_dead_task() -> World:
     return world
 
 
+def pieces(world: World) -> list[dict[str, Any]]:
+    """What stands in dead/, as it is stored."""
+    return [piece for key in world.spool("dead/") for piece in world.spooled(key)["pieces"]]
+
+
 def ids(world: World) -> list[str]:
     """The ids of what stands in dead/."""
-    return [key.rpartition("/")[2].removesuffix(".json") for key in world.spool("dead/")]
+    return [piece["id"] for piece in pieces(world)]
+
+
+def dead_task(number: int) -> Piece:
+    """A task that was given up."""
+    world = with_dead_task()
+    found = msgspec.convert(pieces(world)[0], Piece)
+    assert found.task
+    task_id, url = TaskId(f"{number:020x}"), f"https://static.example.com/{number}.html"
+    target = msgspec.structs.replace(found.task.target, url=url)
+    return msgspec.structs.replace(
+        found, id=task_id, task=msgspec.structs.replace(found.task, id=task_id, target=target)
+    )
 
 
 def allow(cloud: LocalCloud, domain: str) -> None:
@@ -84,18 +103,17 @@ def test_the_list_names_url_reason_and_tries() -> None:
 
 
 def test_the_list_begins_at_a_day() -> None:
-    """--since leaves older days out, and --limit says how many more there are."""
+    """--since leaves older days out, and --most says that there are more."""
     world = with_dead_task()
     world.clock.advance(86_400)
     world.deliver([HALF])
     assert ["2026-09-22"] == [
         each["day"] for each in json.loads(cdnctl(world, "list", "--json", "--since", "2026-09-22").stdout)
     ]
-    few = cdnctl(world, "list", "--json", "--limit", "1")
-    assert (1, "cdnctl: 1 of 2 are shown, the newest; --limit 0 shows all\n") == (
-        len(json.loads(few.stdout)),
-        few.stderr,
-    )
+    few = cdnctl(world, "list", "--json", "--most", "1")
+    assert ["event"] == [each["kind"] for each in json.loads(few.stdout)]
+    assert few.stderr.startswith("cdnctl: the newest 1 are shown, and there are more; ")
+    assert "" == cdnctl(world, "list", "--most", "2").stderr
 
 
 def test_a_task_is_shown_with_its_history() -> None:
@@ -121,20 +139,14 @@ def test_an_event_is_shown_with_its_bytes() -> None:
 
 
 def test_nothing_shown_can_move_the_cursor() -> None:
-    """Control characters of keys, reasons and events are spelled out on their way to a terminal."""
+    """Controls, separators and marks of direction are spelled out on their way to a terminal."""
     world = World()
-    bad = Bad(
-        id="ab",
-        day="2026-09-21",
-        at=world.clock.now(),
-        reason="\x1b[2Jgone",
-        event=base64.b64encode(b'"\x9b"').decode(),
-    )
-    desk(world).spool.bury(bad)
+    event = base64.b64encode('"\x9b\u2028"'.encode()).decode()
+    desk(world).spool.bury([Piece(id="ab", at=world.clock.now(), reason="\x1b[2Jgone \u202e\u2029", event=event)])
     for command in (["list"], ["show", "ab"]):
         out = cdnctl(world, *command).output
-        assert "\\x1b[2Jgone" in out
-        assert "\x1b" not in out
+        assert "\\u001b[2Jgone \\u202e\\u2029" in out
+        assert not {"\x1b", "\x9b", "\u2028", "\u2029", "\u202e"} & set(out)
 
 
 def test_a_task_goes_again_once_the_cause_is_mended() -> None:
@@ -152,7 +164,7 @@ def test_a_task_goes_again_once_the_cause_is_mended() -> None:
     task = world.spooled(note)["tasks"][0]
     assert ["dead", "deferred"] == [step["result"] for step in task["history"]]
     assert (1, "Requeued") == (task["lane"], task["history"][1]["code"])
-    assert {"attempt", "failures"}.isdisjoint(task)
+    assert {"calls_tried", "cdn_failures", "unknowns", "blamed", "part"}.isdisjoint(task)
     world.tick()
     assert "https://not-ours.example.org/news/a.html" in world.submitted_urls()
     assert world.spool("waiting/") == []
@@ -250,7 +262,7 @@ def test_an_event_that_can_be_read_now_becomes_tasks() -> None:
     event = base64.b64encode(json.dumps(world.put("late.html")).encode()).decode()
     world.deliver(b"\xff never an event")
     (hopeless,) = ids(world)
-    desk(world).spool.bury(Bad(id="aa", day="2026-09-21", at=world.clock.now(), reason="an older version", event=event))
+    desk(world).spool.bury([Piece(id="aa", at=world.clock.now(), reason="an older version", event=event)])
     result = cdnctl(world, "requeue", "--all", "--now")
     assert (1, ["https://static.example.com/late.html"]) == (result.exit_code, world.submitted_urls())
     assert f"cdnctl: {hopeless[:12]} stays in dead/: not JSON" in result.stderr
@@ -270,6 +282,134 @@ def test_a_cut_id_that_names_several_is_refused() -> None:
     world.deliver([HALF, {**HALF, "eventVersion": "1.0"}])
     result = cdnctl(world, "show", "")
     assert (1, "cdnctl:  is the beginning of 2 ids in dead/; give more of it\n") == (result.exit_code, result.stderr)
+
+
+def test_one_of_several_pieces_goes_again_and_the_others_stay() -> None:
+    """Requeued or dropped, one piece leaves its object; what is left is written before the old object is deleted."""
+    world = World()
+    spool = desk(world).spool
+    spool.bury([dead_task(number) for number in (1, 2, 3)])
+    steps: list[tuple[str, list[str]]] = []
+    world.after = lambda service, request: steps.append((request.method, ids(world))) if service == "oss" else None
+    result = cdnctl(world, "requeue", f"{2:020x}")
+    world.after = lambda _service, _request: None
+    assert (0, "goes again  000000000000  https://static.example.com/2.html\n") == (result.exit_code, result.output)
+    both = {f"{1:020x}", f"{3:020x}"}
+    assert all(both <= set(left) for _, left in steps)
+    assert [f"{1:020x}", f"{3:020x}"] == sorted(ids(world))
+    assert 0 == cdnctl(world, "drop", f"{3:020x}").exit_code
+    assert [f"{1:020x}"] == ids(world)
+    world.tick()
+    assert ["https://static.example.com/2.html"] == world.submitted_urls()
+
+
+def test_what_stays_of_an_object_stays_in_it() -> None:
+    """Of several pieces those go again that can; the others are refused and kept."""
+    world = World()
+    hopeless = Piece(id="ff", at=world.clock.now(), reason="no event", event=base64.b64encode(b"{").decode())
+    desk(world).spool.bury([dead_task(1), hopeless])
+    result = cdnctl(world, "requeue", "--all", "--now")
+    assert (1, ["ff"]) == (result.exit_code, ids(world))
+    assert ["https://static.example.com/1.html"] == world.submitted_urls()
+
+
+def with_object_set_aside(world: World) -> tuple[str, bytes]:
+    """Let a note be damaged and set aside; returns its key and the bytes that are right."""
+    busy = [True]
+    world.refuse("ServiceBusy", lambda _request: bool(busy))
+    world.deliver([world.put(f"news/{number:04d}.html") for number in range(60)])
+    (key,) = world.spool("waiting/")
+    name = "cdn-refresh/" + key
+    whole = world.cloud.oss.read(world.options.spool_bucket, name)
+    assert whole
+    world.cloud.oss.put(world.options.spool_bucket, name, whole.data[:-9])
+    busy.clear()
+    world.clock.advance(60)
+    world.instance = world.new_instance()
+    world.tick()
+    return key, whole.data
+
+
+def test_an_object_that_was_set_aside_lies_again_where_it_lay() -> None:
+    """Byte for byte, if this version can read it; what it cannot read, or where another lies, stays in dead/."""
+    world = World()
+    key, data = with_object_set_aside(world)
+    (dead_id,) = ids(world)
+    refused = cdnctl(world, "requeue", dead_id)
+    assert (1, [dead_id]) == (refused.exit_code, ids(world))
+    assert "stays in dead/: this version cannot read it either" in refused.stderr
+    assert "object" in cdnctl(world, "list").output
+    assert f"waiting/{key.partition('/')[2]}" in cdnctl(world, "show", dead_id).output
+    mended = Piece(id="ee", at=world.clock.now(), reason="mended", event=base64.b64encode(data).decode(), where=key)
+    desk(world).spool.bury([mended])
+    world.cloud.oss.put(world.options.spool_bucket, "cdn-refresh/" + key, b"another")
+    assert f"stays in dead/: another object lies at {key}" in cdnctl(world, "requeue", "ee").stderr
+    world.cloud.oss.delete(world.options.spool_bucket, "cdn-refresh/" + key)
+    assert 0 == cdnctl(world, "requeue", "ee").exit_code
+    stored = world.cloud.oss.read(world.options.spool_bucket, "cdn-refresh/" + key)
+    assert stored
+    assert data == stored.data
+    world.minutes(3)
+    assert 60 == len(world.submitted_urls())
+
+
+def test_a_record_that_the_log_store_refused_is_written_once_it_takes_it() -> None:
+    """Requeued, it reaches the log store, or stays with the reason; dropped, it is gone."""
+    world = World()
+    piece = dead_task(1)
+    assert piece.task
+    record = outcome(piece.task, Step.ACCEPTED, world.clock.now(), call="the call")
+    event = base64.b64encode(msgspec.json.encode(record)).decode()
+    desk(world).spool.bury([Piece(id="ab", at=world.clock.now(), reason="records that are refused", event=event)])
+    assert "record" == json.loads(cdnctl(world, "list", "--json").stdout)[0]["kind"]
+    world.cloud.faults.next("sls", "server_error", times=9)
+    failed = cdnctl(world, "requeue", "ab")
+    assert (1, ["ab"]) == (failed.exit_code, ids(world))
+    assert "the log store does not take it" in failed.stderr
+    world.cloud.faults.stop()
+    assert 0 == cdnctl(world, "requeue", "ab").exit_code
+    assert [("accepted", "the call")] == [(each["result"], each["call"]) for each in world.outcomes()]
+    assert [] == ids(world)
+
+
+def test_what_the_first_version_gave_up_is_found_by_its_id() -> None:
+    """One piece an object, named by its id, and a task whose target stood in fields of its own."""
+    world = World()
+    task: dict[str, object] = {
+        "id": "cafe",
+        "kind": "refresh",
+        "form": "file",
+        "url": "https://static.example.com/old.html",
+    }
+    task |= {"site": "content", "lane": 1, "cause": {"event_id": "e", "event_name": "n", "time": 1.0}, "attempt": 3}
+    old = {"id": "cafe", "day": "2026-09-20", "at": 1.0, "reason": "Failed", "task": task}
+    name = "cdn-refresh/dead/2026-09-20/cafe.json"
+    world.cloud.oss.put(world.options.spool_bucket, name, json.dumps(old).encode())
+    assert "https://static.example.com/old.html" in cdnctl(world, "show", "caf").output
+    assert 0 == cdnctl(world, "requeue", "cafe", "--now").exit_code
+    assert ["https://static.example.com/old.html"] == world.submitted_urls()
+    assert [] == world.spool("dead/")
+
+
+def test_the_list_stays_usable_with_a_hundred_thousand_pieces() -> None:
+    """It reads the newest few only, and says that there are more; a whole id is found among them all."""
+    world = World()
+    plain = msgspec.to_builtins(dead_task(1))
+    for number in range(200):
+        body = msgspec.json.encode(
+            {"format": 1, "pieces": [{**plain, "id": f"{number}-{each}"} for each in range(500)]}
+        )
+        name = f"2026-09-{1 + number % 20:02d}/{1_789_000_000_000 + number:013d}-500-{number:020x}"
+        world.cloud.oss.put(world.options.spool_bucket, f"cdn-refresh/dead/{name}.json", body)
+    desk(world).spool.bury([dead_task(2)])
+    world.calls.clear()
+    result = cdnctl(world, "list", "--json", "--most", "50")
+    assert f"{2:020x}" == json.loads(result.stdout)[0]["id"]
+    assert "there are more" in result.stderr
+    assert 10 > world.calls["oss"]
+    world.calls.clear()
+    assert 0 == cdnctl(world, "show", f"{2:020x}").exit_code
+    assert 4 > world.calls["oss"]
 
 
 ENV = {
@@ -326,13 +466,9 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_command_works_on_a_running_local_cloud(ready: Path) -> None:
     """The real command reads the ready file, relative to where it was called, and puts a task back at once."""
     instance = connect({}, ready)
-    world = with_dead_task()
-    (grave,) = world.spool("dead/")
-    task = world.spooled(grave)["task"] | {"url": "https://static.example.com/b.html"}
-    again = Bad(id="feed", day="2026-09-21", at=1.0, reason="Failed", task=msgspec.convert(task, Task))
-    instance.spool.bury(again)
+    instance.spool.bury([msgspec.structs.replace(dead_task(5), id="feed")])
     result = run_real(ready.parent, "--local", ready.name, "dead", "requeue", "feed", "--now")
-    assert (0, "goes again  feed  https://static.example.com/b.html\ncalls 1, accepted 1, deferred 0, buried 0\n") == (
+    assert (0, "goes again  feed  https://static.example.com/5.html\ncalls 1, accepted 1, deferred 0, buried 0\n") == (
         result.returncode,
         result.stdout,
     )
