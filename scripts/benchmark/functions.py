@@ -159,7 +159,10 @@ def event_of(facts: Mapping[str, str], keys: Sequence[str], at: float, etag: str
             "eventName": "ObjectCreated:PutObject",
             "eventSource": "acs:oss",
             "eventTime": when,
-            "oss": {"bucket": {"name": facts["bucket"]}, "object": {"key": key, "size": 3, "deltaSize": 0, "eTag": etag}},
+            "oss": {
+                "bucket": {"name": facts["bucket"]},
+                "object": {"key": key, "size": 3, "deltaSize": 0, "eTag": etag},
+            },
             "responseElements": {"requestId": f"{etag}-{key}"},
         }
         for key in keys

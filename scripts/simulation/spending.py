@@ -21,6 +21,8 @@ CONFUSION = (
     *("cdn.lost", "cdn.internal", "cdn.slow", "cdn.refused", "cdn.carried_out"),
 )
 """Faults after which the functions cannot know what the account has spent."""
+PERSISTING = ("url.", "domain.", "service.", "account.")
+"""What is wrong for longer than a call."""
 DIRECTORIES_PER_MINUTE_MAX = 100
 SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
 REPLACING = ("put waiting/", "put dead/", "put accepted/", "put kept/", "get kept/", "write", "delete")
@@ -51,16 +53,18 @@ def no_blind_second_spend(facts: Facts) -> Iterator[Broken]:
         for incident in facts.book.incidents
     )
     again += facts.incidents("spool.")
+    # While calls come to nothing, something that went well before may go once more, to tell whether the CDN works.
+    controls = facts.incidents(*PERSISTING)
     for url, rows in facts.rows.items():
         refreshes = [row for row in rows if row.form != "preload"]
         prefetches = [row for row in rows if row.form == "preload"]
         failed = sum(row.status == FAILED for row in refreshes)
         causes = sum(len(fate.deliveries) for fate in facts.by_url[REFRESH, url])
-        yield from _spent_twice(url, refreshes, again * causes, again * failed)
+        yield from _spent_twice(url, refreshes, again * causes, again * failed + controls)
         follows = len(refreshes) - failed if facts.is_followed(url) else 0
         failed = sum(row.status == FAILED for row in prefetches)
         causes = sum(len(fate.deliveries) for fate in facts.by_url[PREFETCH, url])
-        yield from _spent_twice(url, prefetches, again * causes, again * (failed + follows))
+        yield from _spent_twice(url, prefetches, again * causes, again * (failed + follows) + controls)
 
 
 def _hurts(incident: Incident) -> bool:

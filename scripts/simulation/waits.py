@@ -144,4 +144,13 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
     }
     if want.kind == PREFETCH:
         found["its refresh"] = reasons.of_refreshes(want.url)
+        found["its refresh waits"] = Spans(_waits_of_refreshes(facts, want.url))
     return found
+
+
+def _waits_of_refreshes(facts: Facts, url: str) -> Iterator[tuple[float, float]]:
+    """Give the waits of the refreshes of a URL, each of which is judged for itself."""
+    for fate in facts.by_url[REFRESH, url]:
+        for want in fate.wants:
+            if fate.acknowledged is not None and (want.kind, want.url) == (REFRESH, url):
+                yield fate.acknowledged, _end(facts, fate, want, fate.write.time)
