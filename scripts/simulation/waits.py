@@ -14,7 +14,7 @@ from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import COMPLETE, Facts, Fate
 from scripts.simulation.reasons import Reasons, domain_of
 from scripts.simulation.sites import PREFETCH, REFRESH, Want
-from scripts.simulation.spans import Spans
+from scripts.simulation.spans import Span, Spans
 from scripts.simulation.verdict import Broken
 
 PROMPT_SECONDS = 120.0
@@ -148,9 +148,9 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
     return found
 
 
-def _waits_of_refreshes(facts: Facts, url: str) -> Iterator[tuple[float, float]]:
+def _waits_of_refreshes(facts: Facts, url: str) -> Iterator[Span]:
     """Give the waits of the refreshes of a URL, each of which is judged for itself."""
     for fate in facts.by_url[REFRESH, url]:
         for want in fate.wants:
             if fate.acknowledged is not None and (want.kind, want.url) == (REFRESH, url):
-                yield fate.acknowledged, _end(facts, fate, want, fate.write.time)
+                yield Span(fate.acknowledged, _end(facts, fate, want, fate.write.time))
