@@ -54,6 +54,7 @@ class Session:
     def _place(self, text: str, task: Task, place: Place) -> None:
         """Note where a task lies; of one that lies in two notes, since its event was told twice, one is too many."""
         each = task.this_try
+        self.surplus.discard((text, each))  # a note that is written again holds what it holds
         other = self._texts.get(each)
         if other is not None and other != text and other in self.notes:
             waits_already = self.places[each].wait != READY
