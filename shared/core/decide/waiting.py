@@ -43,8 +43,8 @@ def of_waiting(waiting: Waiting, facts: Facts, decision: Decision) -> None:
         decision.met("waiting: prefetches wait, since not all refreshes were seen")
         tasks = [task for task in tasks if task.target.kind is Kind.REFRESH]
     elsewhere = _left(waiting.elsewhere, waiting)
-    refreshes = [*(waiting.running or ()), *elsewhere, *waiting.tasks]
-    planned = plan(tasks, decision.books, facts.limits, facts.provider, decision.now, _only(refreshes, tasks, waiting))
+    refreshes = [*(waiting.running or ()), *_others([*elsewhere, *waiting.tasks], tasks, waiting)]
+    planned = plan(tasks, decision.books, facts.limits, facts.provider, decision.now, refreshes)
     if planned.calls:
         planned = joined(planned, elsewhere)
     decision.superseded(planned.void, "the object was removed")
@@ -59,10 +59,10 @@ def _left(tasks: Iterable[Task], waiting: Waiting) -> list[Task]:
     return [task for task in tasks if task.this_try not in gone]
 
 
-def _only(refreshes: list[Task], tasks: list[Task], waiting: Waiting) -> list[Task]:
-    """Of refreshes that wait or run, those that are not planned themselves, and that have not ended."""
+def _others(waiting_tasks: list[Task], tasks: list[Task], waiting: Waiting) -> list[Task]:
+    """Of tasks that wait, those that are not planned now and have not left: calls of theirs may be under way."""
     planned = {task.this_try for task in tasks} | waiting.ended
-    return [task for task in refreshes if task.this_try not in planned]
+    return [task for task in waiting_tasks if task.this_try not in planned]
 
 
 def _without_repeated(tasks: list[Task], made: Iterable[Submission], decision: Decision) -> list[Task]:
