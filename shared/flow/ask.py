@@ -121,6 +121,7 @@ def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> Non
     """List the rows of each domain and type once, from the oldest call of it on."""
     groups: dict[tuple[str, str], list[_Look]] = {}
     for look in looks:
+        look.rows = []  # a second look shows the rows of the first again
         row_type = kit.provider.shape(look.batch.target).row_type
         for domain in look.batch.domains:
             groups.setdefault((domain, row_type), []).append(look)

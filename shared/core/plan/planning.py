@@ -114,29 +114,35 @@ def plan(
     """Plan the next calls. `refreshes` are those that run, or wait elsewhere."""
     asked = sorted(_merged(tasks), key=lambda each: each.urgency)
     budget = _Budget(books, limits, provider, now, asked)
-    if any(name in books.holds for name in (SERVICE, ACCOUNT)):
-        return _probe_of_everything(asked, budget, books, provider)
-    known = Refreshes(refreshes)
     probes = [each for each in asked if budget.is_probe(each)]
     controls = list(_controls(probes, books, provider))
-    for control in controls:
-        known.add(control.tasks[0])
+    planned = (
+        task for tasks in (*(each.tasks for each in asked), *(call.tasks for call in controls)) for task in tasks
+    )
+    void: list[Task] = []
+    behind = _behind(asked, Refreshes([*refreshes, *planned]), void)
+    asked = [each for each in asked if each.tasks]
+    if any(name in books.holds for name in (SERVICE, ACCOUNT)):
+        probed = _probe_of_everything([each for each in asked if each.target not in behind], budget, books, provider)
+        return msgspec.structs.replace(probed, void=tuple(void))
     going: list[_Asked] = []
     waits: list[tuple[Task, Place]] = []
-    void: list[Task] = []
     for each in asked:
-        place = _place_of_prefetch(each, known, void) if each.target.kind is Kind.PREFETCH else None
-        if each.tasks and place is None:
-            place = budget.place(each)
-        for task in each.tasks:
-            known.add(task)
-        if place is not None:
-            waits += [(task, place) for task in each.tasks]
-        elif each.tasks:
+        place = behind.get(each.target) or budget.place(each)
+        if place is None:
             going.append(each)
+        else:
+            waits += [(task, place) for task in each.tasks]
     calls = [Call(tuple(each.tasks), is_probe=True) for each in going if budget.is_probe(each)]
     going = [each for each in going if not budget.is_probe(each)]
     return Plan((*controls, *calls, *_calls(going, provider)), tuple(waits), tuple(void))
+
+
+def _behind(asked: Iterable[_Asked], known: Refreshes, void: list[Task]) -> dict[Target, Place]:
+    """Find the prefetches that wait for refreshes which reach them; what removals have made void leaves them."""
+    prefetches = (each for each in asked if each.target.kind is Kind.PREFETCH)
+    places = ((each.target, _place_of_prefetch(each, known, void)) for each in prefetches)
+    return {target: place for target, place in places if place is not None}
 
 
 def _probe_of_everything(asked: Sequence[_Asked], budget: _Budget, books: Books, provider: Provider) -> Plan:
