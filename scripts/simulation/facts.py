@@ -80,6 +80,10 @@ class Facts:
         """Tell whether what the functions knew of a URL was spoiled in the spool since then, and set aside by them."""
         return any(damage.time >= since and url.encode() in damage.before for damage in self._set_aside)
 
+    def buried_folder(self, url: str) -> bool:
+        """Tell whether a folder that a URL lies in was given up."""
+        return any(dead.endswith("/") and url.startswith(dead) for dead in self.dead)
+
     def incidents(self, *prefixes: str, begin: float = 0.0, end: float = float("inf")) -> int:
         """Count the faults of some kinds within some time."""
         return sum(1 for each in self.book.incidents if each.kind.startswith(prefixes) and begin <= each.time <= end)

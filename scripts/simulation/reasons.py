@@ -55,6 +55,8 @@ END_KNOWN_SECONDS = 120.0
 FAILED_PAUSE_FIRST_SECONDS = 60.0
 FAILED_PAUSE_FACTOR = 4.0
 FAILED_PAUSE_MAX_SECONDS = 3_600.0
+STRETCHES_MAX = 20
+"""How often an end is moved on for what did not ring until then."""
 TIMED = b'"triggerTime"'
 """What only the events of timers have."""
 
@@ -103,7 +105,14 @@ class Reasons:
         spans = [span for each in features.troubles for span in _of_trouble(self._facts, each, want, since)]
         if domain_of(want.url) not in ACCOUNT_DOMAINS:
             spans.append(Span(since, since + BAD_SECONDS))
-        return Spans(spans)
+        return Spans(Span(span.begin, self._awake(span.begin, span.end)) for span in spans)
+
+    def _awake(self, begin: float, end: float) -> float:
+        """Move an end by the time in which no timer rang: tries are made only when one does."""
+        silence, moved = self.of_all()["no timer rang"], end
+        for _ in range(STRETCHES_MAX):
+            moved = end + silence.seconds(begin, moved)
+        return moved
 
     def of_refreshes(self, url: str) -> Spans:
         """Give when a prefetch of a URL has to wait for a refresh: one that is wanted, or one that runs."""
