@@ -105,14 +105,14 @@ class Reasons:
         spans = [span for each in features.troubles for span in _of_trouble(self._facts, each, want, since)]
         if domain_of(want.url) not in ACCOUNT_DOMAINS:
             spans.append(Span(since, since + BAD_SECONDS))
-        return Spans(Span(span.begin, self._awake(span.begin, span.end)) for span in spans)
+        stops = self._stops(want)
+        return Spans(Span(span.begin, _awake(span.begin, span.end, stops)) for span in spans)
 
-    def _awake(self, begin: float, end: float) -> float:
-        """Move an end by the time in which no timer rang: tries are made only when one does."""
-        silence, moved = self.of_all()["no timer rang"], end
-        for _ in range(STRETCHES_MAX):
-            moved = end + silence.seconds(begin, moved)
-        return moved
+    def _stops(self, want: Want) -> Spans:
+        """Give when nothing can be tried: no timer rings, or the day leaves nothing."""
+        ends = (0.0, float("inf"))
+        silence, day = self.of_all()["no timer rang"], self.of_day(want.form, removal=False)
+        return Spans([*silence.within(*ends), *day.within(*ends)])
 
     def of_refreshes(self, url: str) -> Spans:
         """Give when a prefetch of a URL has to wait for a refresh: one that is wanted, or one that runs."""
@@ -208,6 +208,14 @@ def _minutes_full(facts: Facts) -> dict[tuple[str, str], Spans]:
             begin = minute * MINUTE_SECONDS - ahead
             spans[form, domain].append(Span(begin, begin + MINUTE_SECONDS + ROUND_SECONDS))
     return {key: Spans(found) for key, found in spans.items()}
+
+
+def _awake(begin: float, end: float, stops: Spans) -> float:
+    """Move an end by the time in which nothing could be tried until then."""
+    moved = end
+    for _ in range(STRETCHES_MAX):
+        moved = end + stops.seconds(begin, moved)
+    return moved
 
 
 def _of_trouble(facts: Facts, trouble: Trouble, want: Want, since: float) -> Iterator[Span]:
