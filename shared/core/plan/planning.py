@@ -18,6 +18,7 @@ import msgspec
 
 from shared.core.plan.books import ACCOUNT, SERVICE, Books, per_minute, spendable
 from shared.core.plan.limits import Limits
+from shared.core.plan.retry import MEANWHILE_SECONDS
 from shared.core.task.covers import covers, refreshes_of, voids
 from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId, digest
 from shared.core.task.notes import Place
@@ -84,6 +85,10 @@ class _Asked(msgspec.Struct):
         return max(task.part for task in self.tasks)
 
     @property
+    def was_blamed(self) -> bool:
+        return any(task.blamed for task in self.tasks)
+
+    @property
     def is_suspect(self) -> bool:
         return any(task.unknowns for task in self.tasks)
 
@@ -116,7 +121,7 @@ def plan(
     budget = _Budget(books, limits, provider, now, asked)
     known = Refreshes([*refreshes, *(task for each in asked for task in each.tasks)])
     probes = [each for each in asked if budget.is_probe(each)]
-    controls = list(_controls(probes, asked, known, books, provider))
+    controls = list(_controls([*probes, *budget.unsure(asked)], asked, known, books, provider))
     for control in controls:
         known.add(control.tasks[0])
     void: list[Task] = []
@@ -166,14 +171,12 @@ def _controls(
     probes: Sequence[_Asked], asked: Sequence[_Asked], known: Refreshes, books: Books, provider: Provider
 ) -> Iterator[Call]:
     """Let something that went well before go ahead of a probe that has failed before: if it does, the probe is bad."""
-    for probe in probes:
-        last = books.good.get(provider.unit(probe.target), {}).get(probe.target.domain)
-        if (
-            probe.is_suspect
-            and last is not None
-            and last.target != probe.target
-            and _is_apart(last.target, asked, known)
-        ):
+    suspects = (each.target for each in probes if each.is_suspect)
+    own = dict.fromkeys((provider.unit(target), target.domain) for target in suspects)
+    going = {each.target for each in probes}
+    for unit, domain in own:
+        last = books.good.get(unit, {}).get(domain)
+        if last is not None and last.target not in going and _is_apart(last.target, asked, known):
             cause = Cause(CONTROL, CONTROL, last.at)
             task_id = TaskId(digest(CONTROL, last.target.name, f"{last.at:.6f}"))
             yield Call((Task(task_id, last.target, last.site, Lane.MANUAL, cause),), is_probe=True)
@@ -272,6 +275,17 @@ class _Budget:
     def is_probe(self, each: _Asked) -> bool:
         """Whether a target is the one that goes of its domain while that is in trouble."""
         return each.target in self._probes
+
+    def unsure(self, asked: Sequence[_Asked]) -> list[_Asked]:
+        """Targets that have failed alone, and beside which nothing goes that would tell whether the CDN works."""
+        since = self._now - MEANWHILE_SECONDS
+        sound = {(self._provider.unit(each.target), each.target.domain) for each in asked if not each.is_suspect}
+        found = []
+        for each in asked:
+            own = (self._provider.unit(each.target), each.target.domain)
+            if each.was_blamed and own not in sound and not self._books.went_well_since(since, *own):
+                found.append(each)
+        return [each for each in found if self.allows(each) and not self.is_probe(each)]
 
     def _chosen(self, asked: Sequence[_Asked]) -> frozenset[Target]:
         """Of each domain in trouble choose one target, another one each time."""

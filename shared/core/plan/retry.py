@@ -16,6 +16,8 @@ FAILED_PAUSE_MAX_SECONDS = 3_600.0
 
 BLAMED_TRIES_MAX = 8
 """How often the call of one target may come to nothing, while others of its domain go, before it is given up."""
+MEANWHILE_SECONDS = 30.0
+"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
 _BLAMED_PAUSES_SECONDS = (45.0, 45.0, 105.0, 225.0, 465.0)
 
 _TROUBLE_PAUSES_SECONDS = (55.0, 55.0, 55.0, 115.0, 235.0, 475.0, 885.0)
@@ -40,7 +42,11 @@ def failed_pause(failures: int, chance: float) -> float:
 
 def blamed_pause(blamed: int) -> float:
     """How long a target waits whose call came to nothing for the n-th time."""
-    return _BLAMED_PAUSES_SECONDS[min(blamed, len(_BLAMED_PAUSES_SECONDS)) - 1]
+    return MEANWHILE_SECONDS = 30.0
+"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
+_BLAMED_PAUSES_SECONDS[min(blamed, len(MEANWHILE_SECONDS = 30.0
+"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
+_BLAMED_PAUSES_SECONDS)) - 1]
 
 
 def trouble_pause(tries: int) -> float:
