@@ -7,8 +7,10 @@ import json
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cdn.paths import FILE
 from scripts.localcloud.cloud import Options
-from shared.core.plan.books import Ledger
-from shared.core.report import Spooled, status
+from shared.cloud.provider.facts import ALIBABA_CDN
+from shared.core.plan.books import Books
+from shared.core.report import Pile, Spooled, status
+from shared.flow.report import READING_SECONDS_MAX
 from tests.flow.world import World
 
 
@@ -22,11 +24,12 @@ def test_the_status_tells_ours_from_others() -> None:
     for number in range(3):
         world.deliver(world.put(f"{number}.html"))
     world.cloud.cdn.spend_elsewhere(FILE, 20)
+    world.clock.advance(READING_SECONDS_MAX + 1)
     world.tick()
-    status = world.spooled("report/status.json")
+    status = world.status()
     unit = status["quota"]["url"]
     assert (100, 77, 3, 20) == (unit["total"], unit["remaining"], unit["by_us"], unit["by_others"])
-    assert {"content url": 3} == status["by_site"]
+    assert {"content": {"url": 3}} == status["by_site"]
     assert 3 == status["in_flight"]["count"]
 
 
@@ -35,7 +38,7 @@ def test_the_status_tells_when_the_quota_runs_out() -> None:
     world = _small(100)
     world.cloud.cdn.spend_elsewhere(FILE, 90)
     world.tick()
-    unit = world.spooled("report/status.json")["quota"]["url"]
+    unit = world.status()["quota"]["url"]
     assert unit["per_hour"] > 0
     assert world.clock.now() < unit["runs_out"]
 
@@ -46,9 +49,10 @@ def test_what_waits_for_tomorrow_is_visible() -> None:
     for number in range(3):
         world.deliver(world.put(f"{number}.html"))
     world.tick()
-    status = world.spooled("report/status.json")
-    assert 2 == status["waiting_until_reset"]["count"]
-    assert status["waiting_until_reset"]["oldest"] > world.clock.now()
+    status = world.status()
+    waits = status["waits"]["quota+url"]
+    assert 2 == waits["count"]
+    assert world.clock.now() < waits["due"] <= world.clock.now() + 86_400
     assert "reset: tasks wait for tomorrow's quota" in status["alarms"]
 
 
@@ -58,34 +62,39 @@ def test_what_was_given_up_is_counted_for_as_long_as_it_lies_there() -> None:
     world.deliver(b"not an event")
     given_up = world.clock.now()
     world.tick()
-    status = world.spooled("report/status.json")
+    status = world.status()
     assert (1, 1) == (status["dead"]["count"], status["dead_today"])
     assert "dead: tasks or events were given up today" in status["alarms"]
     world.clock.advance(86_400)
     world.deliver(b"another")
     world.clock.advance(86_400)
     world.tick()
-    status = world.spooled("report/status.json")
+    status = world.status()
     assert (2, int(given_up), 0) == (status["dead"]["count"], status["dead"]["oldest"], status["dead_today"])
     assert [] == [alarm for alarm in status["alarms"] if alarm.startswith("dead")]
 
 
-def test_what_is_put_off_for_an_hour_raises_an_alarm() -> None:
-    """Where the CDN refuses the account, tasks wait a minute each time; after an hour the status says so, once."""
+def test_a_domain_that_is_refused_is_named_with_the_vendor_s_words() -> None:
+    """The status names the domain whose tasks wait, since when, until when and why; the alarm comes at once, once."""
     world = _small(10)
     world.refuse("Forbidden.RAM", lambda request: request.header("x-acs-action") == "RefreshObjectCaches")
     world.deliver(world.put("a.html"))
-    world.minutes(50, step=10)
-    assert [] == _alarms(world)
-    world.minutes(30, step=10)
-    assert ["waiting: changes of an hour ago are put off again and again"] == _alarms(world)
+    assert ["the CDN refuses calls for static.example.com"] == world.alarms()
+    world.minutes(4)
+    waits = world.status()["waits"]["trouble+url+static.example.com"]
+    assert (1, "Forbidden.RAM", "refused: Forbidden.RAM") == (waits["count"], waits["code"], waits["message"])
+    words = "static.example.com: calls (url) come to nothing (Forbidden.RAM: refused: Forbidden.RAM)"
+    assert [words] == [alarm for alarm in world.status()["alarms"] if "static" in alarm]
+    world.minutes(30)
+    assert ["the CDN refuses calls for static.example.com", words] == world.alarms()
 
 
-def test_a_task_that_was_put_off_is_not_stuck_when_its_time_comes() -> None:
-    """A change of yesterday that is due since a second has a drain that works."""
+def test_only_what_nothing_holds_back_can_be_stuck() -> None:
+    """A change of yesterday that waits for the day's quota is not stuck; one that may go since long is."""
     now = 1_789_970_000.0
-    assert () == status(Ledger(), Spooled(notes=((now - 1, now - 72_000, 5),)), now).alarms
-    stuck = status(Ledger(), Spooled(notes=((now - 1_000, now - 72_000, 5),)), now)
+    held = Spooled(waits={"quota+url": Pile(5, now - 72_000)})
+    assert ("reset: tasks wait for tomorrow's quota",) == status(Books(), held, ALIBABA_CDN, now).alarms
+    stuck = status(Books(), Spooled(waits={"0-ready": Pile(5, now - 72_000)}), ALIBABA_CDN, now)
     assert ("waiting: due tasks are not submitted",) == stuck.alarms
 
 
@@ -94,7 +103,7 @@ def test_an_alarm_is_raised_once() -> None:
     world = _small(10)
     world.cloud.cdn.spend_elsewhere(FILE, 8)
     world.minutes(3)
-    assert ["url quota: 80 % used"] == _alarms(world)
+    assert ["url quota: 80 % used"] == world.alarms()
 
 
 def test_the_status_is_one_record_in_the_log_store() -> None:
@@ -103,7 +112,7 @@ def test_the_status_is_one_record_in_the_log_store() -> None:
     world.tick()
     (record,) = world.outcomes()
     assert "report" == record["result"]
-    assert world.spooled("report/status.json") == json.loads(record["message"])
+    assert world.status() == json.loads(record["message"])
 
 
 def test_a_quota_that_cannot_be_read_is_said() -> None:
@@ -111,9 +120,5 @@ def test_a_quota_that_cannot_be_read_is_said() -> None:
     world = _small(10)
     world.cloud.faults.next("cdn", "throttle", times=9)
     world.tick()
-    assert {} == world.spooled("report/status.json")["quota"]
+    assert {} == world.status()["quota"]
     assert "the quota could not be read" in world.log.getvalue()
-
-
-def _alarms(world: World) -> list[str]:
-    return [line["alarm"] for line in world.lines() if line["event"] == "alarm"]

@@ -31,10 +31,10 @@ def test_a_refresh_is_followed_to_its_end() -> None:
     world.deliver(world.put("a.html"))
     world.minutes(3)
     assert {"accepted": 1} == _ends(world)
-    assert len(world.spool("submitted/")) == 1
+    assert len(world.spool("accepted/")) == 1
     world.minutes(5)
     assert {"accepted": 1, "done": 1} == _ends(world)
-    assert world.spool("submitted/") == []
+    assert world.spool("accepted/") == []
 
 
 def test_a_prefetch_follows_the_refresh_only_when_that_is_complete() -> None:
@@ -70,7 +70,7 @@ def test_two_refreshes_of_a_url_are_followed_by_one_prefetch() -> None:
     world.deliver(world.put("a.html", b"2"))
     world.minutes(30)
     assert ["refresh", "refresh", "prefetch"] == [row.kind for row in world.cloud.cdn.submissions]
-    assert [] == world.spool("waiting/") + world.spool("submitted/")
+    assert [] == world.spool("waiting/") + world.spool("accepted/")
 
 
 def test_what_was_removed_is_not_prefetched() -> None:
@@ -147,8 +147,13 @@ def test_a_task_that_always_fails_is_given_up_with_its_history() -> None:
     world.deliver(world.put("a.html"))
     world.minutes(240, step=8)
     assert len(world.submitted_urls()) == 5
-    (key,) = world.spool("dead/")
-    assert ["deferred"] * 4 + ["dead"] == [step["result"] for step in world.spooled(key)["task"]["history"]]
+    (dead,) = world.pieces()
+    assert "Failed: InternalError" == dead["reason"]
+    assert 5 == dead["task"]["cdn_failures"]
+    assert "dead" == dead["task"]["history"][-1]["result"]
+    assert ["deferred"] * 4 + ["dead"] == [
+        record["result"] for record in world.outcomes() if record["result"] in {"deferred", "dead"}
+    ]
     assert world.spool("waiting/") == []
 
 
@@ -159,8 +164,7 @@ def test_a_prefetch_of_what_the_origin_lacks_is_given_up_at_once() -> None:
     world.deliver(world.put("a.html"))
     world.minutes(60, step=5)
     assert [URL] == world.submitted_urls()
-    (key,) = world.spool("dead/")
-    assert "Failed: OriginReturnStatusCode404" == world.spooled(key)["reason"]
+    assert ["Failed: OriginReturnStatusCode404"] == [dead["reason"] for dead in world.pieces()]
 
 
 def test_the_cdn_s_event_settles_at_once() -> None:

@@ -6,7 +6,8 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,10 @@ from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response
 from shared import flow, logs, wiring
 from shared.core.site.sitefile import read_sites
+from shared.core.task.codec import encode_tasks
+from shared.core.task.model import Task
+from shared.core.task.notes import Place, notes_of
+from shared.core.task.waits import READY
 from shared.settings import read_settings
 
 START = 1_789_970_000.25
@@ -55,6 +60,21 @@ class Context:
     function: Function = field(default_factory=Function)
 
 
+FUNCTION_SECONDS = 60.0
+LATENCIES = {"cdn": 0.08, "oss": 0.008, "sls": 0.02}
+"""What calls take in a region's own network, roughly."""
+
+
+@dataclass
+class _Limit:
+    at: float
+    was_reached: bool = False
+
+
+class Killed(BaseException):
+    """The platform ends an invocation at its time limit."""
+
+
 class World:
     """The local cloud, the events it has told, and function instances to deliver them to.
 
@@ -75,6 +95,7 @@ class World:
         self.after: Callable[[str, Request], None] = lambda _service, _request: None
         self._refusals: list[tuple[str, Callable[[Request], bool]]] = []
         self.log = io.StringIO()
+        self.killed = 0
         self._env = {**environment_of(self.options.facts_in_process()), **(env or {})}
         self.sites = sites
         self.requests = 0
@@ -126,6 +147,18 @@ class World:
         """Invoke the timer's function."""
         return wiring.run(instance or self.instance, flow.retry, b"{}", self.context("retry_failed"))
 
+    def limited_tick(self, instance: wiring.Instance | None = None) -> bool:
+        """Invoke the timer's function as the platform does; False where it was ended at its time limit."""
+        with self._time_limit() as limit:
+            self.tick(instance)
+        return not limit.was_reached
+
+    def limited_deliver(self, event: object) -> bool:
+        """Invoke the OSS function with an event as the platform does; False where it was ended at its time limit."""
+        with self._time_limit() as limit:
+            self.deliver(event)
+        return not limit.was_reached
+
     def finish(self, event: object) -> Mapping[str, object]:
         """Invoke the CDN event's function."""
         payload = event if isinstance(event, bytes) else json.dumps(event).encode()
@@ -136,6 +169,13 @@ class World:
         for _ in range(0, count, step):
             self.clock.advance(60 * step)
             self.tick()
+
+    def limited_minutes(self, count: int) -> None:
+        """Ring the timer once a minute, each invocation within its time limit."""
+        for _ in range(count):
+            began = self.clock.now()
+            self.limited_tick()
+            self.clock.advance_to(began + 60)
 
     def spool(self, area: str = "") -> list[str]:
         """List the spool's keys below an area such as `waiting/`, without the prefix."""
@@ -149,6 +189,34 @@ class World:
         assert stored is not None
         return json.loads(stored.data)
 
+    def stray(self, key: str, body: bytes) -> None:
+        """Write an object below the spool's prefix, as another version or a person would."""
+        self.cloud.oss.put(self.options.spool_bucket, "cdn-refresh/" + key, body)
+
+    def wait(self, tasks: Iterable[Task], place: Place | None = None) -> None:
+        """Let tasks lie in the spool as if they had been noted some time ago: no call is made for it."""
+        for note in notes_of((task, place or Place(READY)) for task in tasks):
+            self.stray("waiting/" + note.key.text, encode_tasks(note.tasks))
+
+    def pieces(self) -> list[dict[str, Any]]:
+        """List what was given up, piece by piece."""
+        return [piece for key in self.spool("dead/") for piece in self.spooled(key)["pieces"]]
+
+    def status(self) -> Any:
+        """Read the status that was written last."""
+        return self.spooled("report/status.json")
+
+    def alarms(self) -> list[str]:
+        """List the alarms that were raised, in order."""
+        return [line["alarm"] for line in self.lines() if line["event"] == "alarm"]
+
+    def everything(self) -> str:
+        """All that has left the functions as text: their log, the outcome log, the spool's keys and objects."""
+        keys = self.cloud.oss.keys(self.options.spool_bucket)
+        stored = [self.cloud.oss.read(self.options.spool_bucket, key) for key in keys]
+        bodies = [each.data.decode("utf-8", "replace") for each in stored if each is not None]
+        return "\n".join([self.log.getvalue(), json.dumps(self.outcomes(), ensure_ascii=False), *keys, *bodies])
+
     def submitted_urls(self) -> list[str]:
         """List every URL the CDN has accepted, in order, repeated as often as it was spent on."""
         return [row.path for row in self.cloud.cdn.submissions]
@@ -156,6 +224,13 @@ class World:
     def refresh_calls(self) -> list[Any]:
         """List the refresh calls that the CDN has seen."""
         return [call for call in self.cloud.cdn.calls if call.operation == "RefreshObjectCaches"]
+
+    def accepted_at(self) -> dict[str, float]:
+        """Tell when each URL was accepted first."""
+        found: dict[str, float] = {}
+        for row in self.cloud.cdn.submissions:
+            found.setdefault(row.path, row.moment)
+        return found
 
     def outcomes(self) -> list[dict[str, str]]:
         """List the records in the log store."""
@@ -169,6 +244,26 @@ class World:
         """List what the functions printed."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
+    @contextmanager
+    def _time_limit(self) -> Iterator[_Limit]:
+        """End what runs inside once a reply comes after the function's time limit."""
+        limit = _Limit(self.clock.now() + FUNCTION_SECONDS)
+        watched = self.after
+
+        def end_at_limit(service: str, request: Request) -> None:
+            watched(service, request)
+            if self.clock.now() > limit.at:
+                raise Killed
+
+        self.after = end_at_limit
+        try:
+            yield limit
+        except Killed:
+            limit.was_reached = True
+            self.killed += 1
+        finally:
+            self.after = watched
+
     def _told(self, payload: dict[str, Any]) -> None:
         if payload["events"][0]["oss"]["bucket"]["name"] == self.options.bucket:
             self.events.append(payload)
@@ -181,7 +276,8 @@ class World:
             response = _refusal(refused[0]) if refused else handle(request)
             assert isinstance(response, Response)
             self.calls[service] += 1
-            self.trace.append(f"{service} {request.method} {request.path} {request.query}")
+            what = request.header("x-acs-action") or f"{request.path} {request.query}"
+            self.trace.append(f"{service} {request.method} {what}")
             self.after(service, request)
             return response
 
