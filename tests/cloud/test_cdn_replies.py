@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Refused, Rejected, Throttled, OutcomeUnknown
+from shared.core.errors import CdnError, MinuteSpent, OutcomeUnknown, QuotaSpent, Refused, Rejected, Throttled
 from shared.core.plan.books import Quota
 from shared.core.task.rows import Accepted, CdnTask, Page, State
 from tests.cloud.mock_cdn import NOW, URL, answering, client
