@@ -42,11 +42,7 @@ def failed_pause(failures: int, chance: float) -> float:
 
 def blamed_pause(blamed: int) -> float:
     """How long a target waits whose call came to nothing for the n-th time."""
-    return MEANWHILE_SECONDS = 30.0
-"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
-_BLAMED_PAUSES_SECONDS[min(blamed, len(MEANWHILE_SECONDS = 30.0
-"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
-_BLAMED_PAUSES_SECONDS)) - 1]
+    return _BLAMED_PAUSES_SECONDS[min(blamed, len(_BLAMED_PAUSES_SECONDS)) - 1]
 
 
 def trouble_pause(tries: int) -> float:
