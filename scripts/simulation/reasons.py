@@ -114,6 +114,12 @@ class Reasons:
         silence, day = self.of_all()["no timer rang"], self.of_day(want.form, removal=False)
         return Spans([*silence.within(*ends), *day.within(*ends)])
 
+    def of_origin(self, domain: str) -> Spans:
+        """Give when a domain's prefetches may be held back, since some of them failed."""
+        rows = [row for row in self._facts.book.rows if row.form == "preload" and row.domain == domain]
+        pause = TROUBLED_PAUSE_SECONDS_MAX + 2 * ROUND_SECONDS
+        return Spans(Span(row.finish, row.finish + pause) for row in rows if row.status == FAILED)
+
     def of_refreshes(self, url: str) -> Spans:
         """Give when a prefetch of a URL has to wait for a refresh: one that is wanted, or one that runs."""
         facts = self._facts

@@ -144,6 +144,7 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
     }
     if want.kind == PREFETCH:
         found["its refresh"] = reasons.of_refreshes(want.url)
+        found["its origin"] = reasons.of_origin(domain_of(want.url))
         found["its refresh waits"] = Spans(_waits_of_refreshes(facts, want.url))
     return found
 

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-<<<<<<< HEAD
 from shared.core.errors import (
     CdnError,
     MinuteSpent,
@@ -19,9 +18,6 @@ from shared.core.errors import (
     Throttled,
     Unsent,
 )
-=======
-from shared.core.errors import CdnError, MinuteSpent, OutcomeUnknown, QuotaSpent, Refused, Rejected, Throttled
->>>>>>> coretests
 from shared.core.plan.books import Quota
 from shared.core.task.rows import Accepted, CdnTask, Page, RowState
 from tests.cloud.mock_cdn import NOW, URL, answering, client

@@ -122,8 +122,6 @@ def plan(
     known = Refreshes([*refreshes, *(task for each in asked for task in each.tasks)])
     probes = [each for each in asked if budget.is_probe(each)]
     controls = list(_controls([*probes, *budget.unsure(asked)], asked, known, books, provider))
-    for control in controls:
-        known.add(control.tasks[0])
     void: list[Task] = []
     behind = _behind(asked, known, void)
     asked = [each for each in asked if each.tasks]
@@ -172,14 +170,17 @@ def _controls(
 ) -> Iterator[Call]:
     """Let something that went well before go ahead of a probe that has failed before: if it does, the probe is bad."""
     suspects = (each.target for each in probes if each.is_suspect)
-    own = dict.fromkeys((provider.unit(target), target.domain) for target in suspects)
+    own = sorted({(provider.unit(target), target.domain) for target in suspects}, reverse=True)  # refreshes first
     going = {each.target for each in probes}
     for unit, domain in own:
         last = books.good.get(unit, {}).get(domain)
         if last is not None and last.target not in going and _is_apart(last.target, asked, known):
+            going.add(last.target)
             cause = Cause(CONTROL, CONTROL, last.at)
             task_id = TaskId(digest(CONTROL, last.target.name, f"{last.at:.6f}"))
-            yield Call((Task(task_id, last.target, last.site, Lane.MANUAL, cause),), is_probe=True)
+            task = Task(task_id, last.target, last.site, Lane.MANUAL, cause)
+            known.add(task)
+            yield Call((task,), is_probe=True)
 
 
 def _is_apart(control: Target, asked: Sequence[_Asked], known: Refreshes) -> bool:
