@@ -170,9 +170,9 @@ def _controls(
 ) -> Iterator[Call]:
     """Let something that went well before go ahead of a probe that has failed before: if it does, the probe is bad."""
     suspects = (each.target for each in probes if each.is_suspect)
-    own = sorted({(provider.unit(target), target.domain) for target in suspects}, reverse=True)  # refreshes first
+    own = sorted({(target.kind is Kind.PREFETCH, provider.unit(target), target.domain) for target in suspects})
     going = {each.target for each in probes}
-    for unit, domain in own:
+    for _, unit, domain in own:  # refreshes first: they tell which prefetches may not go
         last = books.good.get(unit, {}).get(domain)
         if last is not None and last.target not in going and _is_apart(last.target, asked, known):
             going.add(last.target)
