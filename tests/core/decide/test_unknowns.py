@@ -464,7 +464,7 @@ def test_trouble_is_of_a_unit_of_a_domain() -> None:
 def test_it_is_told_about_which_calls_nothing_is_known_yet() -> None:
     """Those that are settled are not among them."""
     decision = Decision(GOOD, NOW)
-    still_open, there = asked([ONE]), asked([TWO], rows_of([TWO]), NOW - 50)
+    still_open, there = asked([ONE]), asked([TWO], rows_of([TWO]))
     assert [still_open] == of_asked((still_open, there), (), FACTS, decision)
 
 
