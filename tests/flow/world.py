@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.cloudprocess import environment_of
+from scripts.localcloud.answers import Answer
+from scripts.localcloud.cdn.answers import CdnCall, rule
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
@@ -127,6 +129,17 @@ class World:
     def refuse(self, code: str, match: Callable[[Request], bool]) -> None:
         """Let the CDN refuse every request that matches, with an error code of the vendor's."""
         self._refusals.append((code, match))
+
+    def watch_calls(self) -> list[CdnCall]:
+        """Collect the calls that the CDN gets from now on, also those that it refuses."""
+        seen: list[CdnCall] = []
+
+        def see(call: CdnCall) -> bool:
+            seen.append(call)
+            return False
+
+        self.cloud.cdn.answers.insert(0, rule(Answer(), when=see))
+        return seen
 
     def put(self, key: str, data: bytes = b"new") -> dict[str, Any]:
         """Write an object of the content bucket, as a person would; returns the event OSS told."""
