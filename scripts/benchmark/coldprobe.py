@@ -118,20 +118,23 @@ def sdk_in_place(ready: Mapping[str, str], event: bytes) -> None:
     from shared import flow, logs  # noqa: PLC0415 - see the top
     from shared.cloud.clock import OssClock  # noqa: PLC0415 - see the top
     from shared.cloud.credentials import Credentials, KeyRing  # noqa: PLC0415 - see the top
+    from shared.cloud.provider.facts import ALIBABA_CDN  # noqa: PLC0415 - see the top
     from shared.cloud.spool.bucket import Bucket  # noqa: PLC0415 - see the top
     from shared.cloud.spool.spool import Spool  # noqa: PLC0415 - see the top
     from shared.core.plan.limits import Limits  # noqa: PLC0415 - see the top
     from shared.core.site.sitefile import read_sites  # noqa: PLC0415 - see the top
 
     keys = KeyRing(Credentials(ready["access_key_id"], ready["access_key_secret"]))
-    bucket = Bucket(ready["oss"], ready["region"], ready["spool_bucket"], "cdn-refresh/", keys, OssClock(time.time))
-    spool = Spool(bucket, 120)
+    clock = OssClock(time.time)
+    bucket = Bucket(ready["oss"], ready["region"], ready["spool_bucket"], "cdn-refresh/", keys, clock)
+    spool = Spool(bucket, 120, clock)
     spool.check()
     with open(os.path.join(ready["folder"], "sites.yml"), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - pathlib takes time
         sites = read_sites(file.read())
     kit = flow.Kit(
         sites=sites,
         limits=Limits(),
+        provider=ALIBABA_CDN,
         spool=spool,
         cdn=cast("flow.kit.Cdn", SdkCdn(ready)),  # it has what a first submission calls
         outcomes=SilentLog(),

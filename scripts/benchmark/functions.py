@@ -25,6 +25,7 @@ from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response
 from shared import flow, logs, wiring
 from shared.core.site.sitefile import read_sites
+from shared.flow.receive import note_event
 from shared.settings import read_settings
 
 LIMIT_SECONDS = 60.0
@@ -86,6 +87,10 @@ class Functions:
     def receive(self, event: bytes) -> None:
         """Deliver an event of OSS."""
         self._invoke("object_created", flow.receive, event)
+
+    def note(self, event: bytes) -> None:
+        """Deliver an event of OSS while somebody else holds the lease: it is noted, and that is all."""
+        self._invoke("object_created", _note, event)
 
     def tick(self) -> None:
         """Let the timer ring."""
@@ -149,6 +154,11 @@ class Functions:
         if self.clock.now() + seconds >= self._until:
             self.clock.advance_to(self._until)
             raise Killed
+
+
+def _note(kit: flow.Kit, event: bytes, run: flow.Invocation) -> Mapping[str, object]:
+    summary, _, _ = note_event(kit, event, run)
+    return summary
 
 
 def event_of(facts: Mapping[str, str], keys: Sequence[str], at: float, etag: str = "AB") -> bytes:

@@ -39,6 +39,7 @@ class Facts:
         self.book = book
         self.fates = _fates(book)
         self.rows: dict[str, list[Row]] = _by_path(book.rows)
+        self._by_hand = _by_path(book.rows_by_hand)
         self.dead = _dead(book)
         self._set_aside = [damage for damage in book.damages if is_set_aside(damage, book.dead)]
         self.first_write = min((write.time for write in book.writes), default=book.scenario.start)
@@ -49,8 +50,12 @@ class Facts:
                 self.by_url[want.kind, want.url].append(fate)
 
     def covering(self, want: Want, since: float) -> list[Row]:
-        """List the submissions of what is wanted that were accepted at `since` or later."""
-        return [row for row in self.rows.get(want.url, []) if row.form == want.form and row.accepted >= since]
+        """List the submissions of what is wanted that were accepted at `since` or later.
+
+        What a person has refreshed by hand counts: who asks the task list for a lost call may find that.
+        """
+        rows = [*self.rows.get(want.url, ()), *self._by_hand.get(want.url, ())]
+        return [row for row in rows if row.form == want.form and row.accepted >= since]
 
     def units_per_day(self, form: str, when: float) -> int:
         """Tell how many units of a form a day has, as the account's limits stand at that time."""
@@ -79,6 +84,10 @@ class Facts:
     def spoiled(self, url: str, since: float) -> bool:
         """Tell whether what the functions knew of a URL was spoiled in the spool since then, and set aside by them."""
         return any(damage.time >= since and url.encode() in damage.before for damage in self._set_aside)
+
+    def buried_folder(self, url: str) -> bool:
+        """Tell whether a folder that a URL lies in was given up."""
+        return any(dead.endswith("/") and url.startswith(dead) for dead in self.dead)
 
     def incidents(self, *prefixes: str, begin: float = 0.0, end: float = float("inf")) -> int:
         """Count the faults of some kinds within some time."""

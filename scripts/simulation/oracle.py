@@ -86,7 +86,7 @@ def nothing_stale_is_held(facts: Facts) -> Iterator[Broken]:
     promised = {key: _is_promised(facts, key) for key in set(facts.book.keys.values())}
     for url, copies in facts.book.held.items():
         key = facts.book.keys[url]
-        if not promised[key] or facts.buried(url, 0.0) or facts.spoiled(url, 0.0):
+        if not promised[key] or facts.buried(url, 0.0) or facts.buried_folder(url) or facts.spoiled(url, 0.0):
             continue
         for node, copy in copies.items():
             # What expired is asked for again before it is served: a directory refresh does no more than that.

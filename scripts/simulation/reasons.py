@@ -55,6 +55,8 @@ END_KNOWN_SECONDS = 120.0
 FAILED_PAUSE_FIRST_SECONDS = 60.0
 FAILED_PAUSE_FACTOR = 4.0
 FAILED_PAUSE_MAX_SECONDS = 3_600.0
+STRETCHES_MAX = 20
+"""How often an end is moved on for what did not ring until then."""
 TIMED = b'"triggerTime"'
 """What only the events of timers have."""
 
@@ -103,7 +105,20 @@ class Reasons:
         spans = [span for each in features.troubles for span in _of_trouble(self._facts, each, want, since)]
         if domain_of(want.url) not in ACCOUNT_DOMAINS:
             spans.append(Span(since, since + BAD_SECONDS))
-        return Spans(spans)
+        stops = self._stops(want)
+        return Spans(Span(span.begin, _awake(span.begin, span.end, stops)) for span in spans)
+
+    def _stops(self, want: Want) -> Spans:
+        """Give when nothing can be tried: no timer rings, or the day leaves nothing."""
+        ends = (0.0, float("inf"))
+        silence, day = self.of_all()["no timer rang"], self.of_day(want.form, removal=False)
+        return Spans([*silence.within(*ends), *day.within(*ends)])
+
+    def of_origin(self, domain: str) -> Spans:
+        """Give when a domain's prefetches may be held back, since some of them failed."""
+        rows = [row for row in self._facts.book.rows if row.form == "preload" and row.domain == domain]
+        pause = TROUBLED_PAUSE_SECONDS_MAX + 2 * ROUND_SECONDS
+        return Spans(Span(row.finish, row.finish + pause) for row in rows if row.status == FAILED)
 
     def of_refreshes(self, url: str) -> Spans:
         """Give when a prefetch of a URL has to wait for a refresh: one that is wanted, or one that runs."""
@@ -199,6 +214,14 @@ def _minutes_full(facts: Facts) -> dict[tuple[str, str], Spans]:
             begin = minute * MINUTE_SECONDS - ahead
             spans[form, domain].append(Span(begin, begin + MINUTE_SECONDS + ROUND_SECONDS))
     return {key: Spans(found) for key, found in spans.items()}
+
+
+def _awake(begin: float, end: float, stops: Spans) -> float:
+    """Move an end by the time in which nothing could be tried until then."""
+    moved = end
+    for _ in range(STRETCHES_MAX):
+        moved = end + stops.seconds(begin, moved)
+    return moved
 
 
 def _of_trouble(facts: Facts, trouble: Trouble, want: Want, since: float) -> Iterator[Span]:

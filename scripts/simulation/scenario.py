@@ -6,6 +6,7 @@ The scenario is drawn before anything runs, so nothing the functions do changes 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -15,6 +16,8 @@ from scripts.simulation.faults import rates_of
 from scripts.simulation.features import Features, draw_features
 from scripts.simulation.sites import BOTH, PREFETCH, Rule, wants
 
+SOUND_BESIDE_MIN = 8
+"""How many URLs a domain has at least where some are bad."""
 RESET = 1_790_006_400.0 - 1_790_006_400.0 % 86_400 + 16 * 3_600
 """A midnight of UTC+8, when daily quotas begin anew."""
 DAY_SECONDS = 86_400.0
@@ -139,10 +142,16 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
 
 
 def _urls(rules: tuple[Rule, ...], actions: list[Action]) -> list[str]:
-    """List the URLs that the changes of a scenario may ask for."""
+    """List the URLs that the changes of a scenario may ask for, of the account's domains that have some.
+
+    Where all URLs of a domain may be bad nobody can tell that from a domain in trouble, and nothing of that ends.
+    """
     told = {"put": "created", "remove": "removed"}
     changes = [action for action in actions if action.what in told]
-    return sorted({want.url for each in changes for want in wants(rules, each.key, told[each.what])})
+    asked = {(want.form, want.url) for each in changes for want in wants(rules, each.key, told[each.what])}
+    domains = Counter((form, url.split("/")[2]) for form, url in asked)
+    many = {name for name, count in domains.items() if count >= SOUND_BESIDE_MIN and name[1] in ACCOUNT_DOMAINS}
+    return sorted({url for form, url in asked if (form, url.split("/")[2]) in many})
 
 
 def _tight(limits: Limits, environment: dict[str, str]) -> tuple[Limits, dict[str, str]]:

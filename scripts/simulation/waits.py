@@ -144,13 +144,15 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
     }
     if want.kind == PREFETCH:
         found["its refresh"] = reasons.of_refreshes(want.url)
+        found["its origin"] = reasons.of_origin(domain_of(want.url))
         found["its refresh waits"] = Spans(_waits_of_refreshes(facts, want.url))
     return found
 
 
 def _waits_of_refreshes(facts: Facts, url: str) -> Iterator[Span]:
-    """Give the waits of the refreshes of a URL, each of which is judged for itself."""
+    """Give the waits of the refreshes of a URL, each of which is judged for itself, also of needless ones."""
+    last = max((row.accepted for row in facts.rows.get(url, ()) if row.form != "preload"), default=0.0)
     for fate in facts.by_url[REFRESH, url]:
         for want in fate.wants:
             if fate.acknowledged is not None and (want.kind, want.url) == (REFRESH, url):
-                yield Span(fate.acknowledged, _end(facts, fate, want, fate.write.time))
+                yield Span(fate.acknowledged, max(last, _end(facts, fate, want, fate.write.time)))

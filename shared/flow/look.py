@@ -22,6 +22,7 @@ PROBE_NOTES_MAX = 20
 """Among how many notes a probe is chosen while the CDN is in trouble."""
 SLOTS_PER_ROUND_MAX = 20
 """How many reasons are looked at one by one where one listing does not show them all."""
+PREFETCH_UNIT = "prefetch"
 PAGES_MAX = 20
 """How many listings a round makes for one purpose."""
 ELSEWHERE_NOTES_MAX = 12
@@ -93,10 +94,12 @@ def waiting(kit: Kit, found: Found, session: Session, held: frozenset[Try]) -> W
     free = {key.text for key in found.free}
     tasks = [task for text, note in session.notes.items() if text in free for task in note.tasks]
     rest = [key for key in found.keys.values() if key.text not in free]
-    prefetches = [task for task in tasks if task.target.kind is Kind.PREFETCH]
+    prefetches = [task.target for task in tasks if task.target.kind is Kind.PREFETCH]
+    if prefetches and session.books.holds:
+        prefetches += [last.target for last in session.books.good.get(PREFETCH_UNIT, {}).values()]  # as controls
     names = {name for task in tasks for name in names_of(task)}
     names |= {source_name(task.cause) for task in tasks if task.lane is Lane.REMOVED}
-    reaching = {refresh.name for task in prefetches for refresh in refreshes_of(task.target)}
+    reaching = {refresh.name for target in prefetches for refresh in refreshes_of(target)}
     elsewhere, is_all = _elsewhere(kit, rest, names | reaching, session)
     running: list[Task] | None = []
     if prefetches:
@@ -118,7 +121,7 @@ def _sees_refreshes(kit: Kit, found: Found) -> bool:
     listings = 0
     for slot in kit.spool.slots():
         wait = wait_of(slot)
-        if wait is None or (wait.unit == "prefetch" and wait != READY) or wait.why is Why.REFRESH:
+        if wait is None or (wait.unit == PREFETCH_UNIT and wait != READY) or wait.why is Why.REFRESH:
             continue
         for page in kit.spool.notes_in(slot):
             listings += 1

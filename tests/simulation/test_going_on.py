@@ -36,7 +36,8 @@ def test_one_bad_url_among_many_is_given_up_alone(answer: Answer) -> None:
     book = World(make_scenario(SITE, puts, features=Features(troubles=(trouble,)))).run()
     assert [] == judge(book)
     assert 30 == len({row.path for row in book.rows})
-    assert [bad] == [value["task"]["url"] for key, value in book.spool.items() if key.startswith("dead/")]
+    dead = [value for key, value in book.spool.items() if key.startswith("dead/")]
+    assert [bad] == [piece["task"]["target"]["url"] for value in dead for piece in value["pieces"]]
 
 
 @pytest.mark.parametrize("answer", DOMAIN_TROUBLES, ids=named)

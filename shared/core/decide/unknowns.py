@@ -21,7 +21,7 @@ import msgspec
 from shared.core.decide.moves import Decision, Facts
 from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, hold_domain
 from shared.core.plan.books import SERVICE
-from shared.core.plan.retry import BLAMED_TRIES_MAX, blamed_pause
+from shared.core.plan.retry import BLAMED_TRIES_MAX, MEANWHILE_SECONDS, blamed_pause
 from shared.core.plan.split import by_domain, by_target, in_parts
 from shared.core.task.model import Batch, Result, Step, Submission, Target, Task, digest
 from shared.core.task.rows import Accepted, CdnTask, Rows
@@ -29,8 +29,6 @@ from shared.core.task.stored import CallKey
 
 CLOCKS_AGREE_SECONDS = 2.0
 """Of two calls made this close to each other nobody can tell which came first."""
-MEANWHILE_SECONDS = 30.0
-"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
 PARTS_OF_UNKNOWN = 8
 """Each level of the search costs a wait for rows, so it goes in more parts than two."""
 NOTHING = "NotCarriedOut"

@@ -18,6 +18,7 @@ import msgspec
 
 from shared.core.plan.books import ACCOUNT, SERVICE, Books, per_minute, spendable
 from shared.core.plan.limits import Limits
+from shared.core.plan.retry import MEANWHILE_SECONDS
 from shared.core.task.covers import covers, refreshes_of, voids
 from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId, digest
 from shared.core.task.notes import Place
@@ -84,6 +85,10 @@ class _Asked(msgspec.Struct):
         return max(task.part for task in self.tasks)
 
     @property
+    def was_blamed(self) -> bool:
+        return any(task.blamed for task in self.tasks)
+
+    @property
     def is_suspect(self) -> bool:
         return any(task.unknowns for task in self.tasks)
 
@@ -114,16 +119,15 @@ def plan(
     """Plan the next calls. `refreshes` are those that run, or wait elsewhere."""
     asked = sorted(_merged(tasks), key=lambda each: each.urgency)
     budget = _Budget(books, limits, provider, now, asked)
+    known = Refreshes([*refreshes, *(task for each in asked for task in each.tasks)])
     probes = [each for each in asked if budget.is_probe(each)]
-    controls = list(_controls(probes, books, provider))
-    planned = (
-        task for tasks in (*(each.tasks for each in asked), *(call.tasks for call in controls)) for task in tasks
-    )
+    controls = list(_controls([*probes, *budget.unsure(asked)], asked, known, books, provider))
     void: list[Task] = []
-    behind = _behind(asked, Refreshes([*refreshes, *planned]), void)
+    behind = _behind(asked, known, void)
     asked = [each for each in asked if each.tasks]
     if any(name in books.holds for name in (SERVICE, ACCOUNT)):
-        probed = _probe_of_everything([each for each in asked if each.target not in behind], budget, books, provider)
+        open_ = [each for each in asked if each.target not in behind]
+        probed = _probe_of_everything(open_, known, budget, books, provider)
         return msgspec.structs.replace(probed, void=tuple(void))
     going: list[_Asked] = []
     waits: list[tuple[Task, Place]] = []
@@ -145,28 +149,45 @@ def _behind(asked: Iterable[_Asked], known: Refreshes, void: list[Task]) -> dict
     return {target: place for target, place in places if place is not None}
 
 
-def _probe_of_everything(asked: Sequence[_Asked], budget: _Budget, books: Books, provider: Provider) -> Plan:
+def _probe_of_everything(
+    asked: Sequence[_Asked], known: Refreshes, budget: _Budget, books: Books, provider: Provider
+) -> Plan:
     """Let one target go, another one each time: its answer tells whether the CDN is there again."""
     allowed = [each for each in asked if budget.allows(each)]
     places = [(each, budget.place(each)) for each in asked if each not in allowed]
     waits = tuple((task, place) for each, place in places if place for task in each.tasks)
-    refreshes = [each for each in allowed if each.target.kind is Kind.REFRESH] or allowed
-    if not refreshes:
+    probes = [each for each in allowed if not each.is_suspect] or allowed
+    if not probes:
         return Plan(waits=waits)
     tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
-    fresh = [each for each in refreshes if not each.is_suspect] or refreshes
-    probe = fresh[tries % len(fresh)]
-    return Plan((*_controls([probe], books, provider), Call(tuple(probe.tasks), is_probe=True)), waits)
+    probe = probes[tries % len(probes)]
+    controls = _controls([probe], asked, known, books, provider)
+    return Plan((*controls, Call(tuple(probe.tasks), is_probe=True)), waits)
 
 
-def _controls(probes: Sequence[_Asked], books: Books, provider: Provider) -> Iterator[Call]:
+def _controls(
+    probes: Sequence[_Asked], asked: Sequence[_Asked], known: Refreshes, books: Books, provider: Provider
+) -> Iterator[Call]:
     """Let something that went well before go ahead of a probe that has failed before: if it does, the probe is bad."""
-    for probe in probes:
-        last = books.good.get(provider.unit(probe.target), {}).get(probe.target.domain)
-        if probe.is_suspect and last is not None and last.target != probe.target:
+    suspects = (each.target for each in probes if each.is_suspect)
+    own = sorted({(target.kind is Kind.PREFETCH, provider.unit(target), target.domain) for target in suspects})
+    going = {each.target for each in probes}
+    for _, unit, domain in own:  # refreshes first: they tell which prefetches may not go
+        last = books.good.get(unit, {}).get(domain)
+        if last is not None and last.target not in going and _is_apart(last.target, asked, known):
+            going.add(last.target)
             cause = Cause(CONTROL, CONTROL, last.at)
             task_id = TaskId(digest(CONTROL, last.target.name, f"{last.at:.6f}"))
-            yield Call((Task(task_id, last.target, last.site, Lane.MANUAL, cause),), is_probe=True)
+            task = Task(task_id, last.target, last.site, Lane.MANUAL, cause)
+            known.add(task)
+            yield Call((task,), is_probe=True)
+
+
+def _is_apart(control: Target, asked: Sequence[_Asked], known: Refreshes) -> bool:
+    """Whether a control is in no prefetch's way: it is none of what is refreshed, and refreshes no URL of one."""
+    if control.kind is Kind.PREFETCH:
+        return not known.reaching(control)
+    return not any(each.target.kind is Kind.PREFETCH and covers(control, each.target) for each in asked)
 
 
 def joined(planned: Plan, later: Iterable[Task]) -> Plan:
@@ -255,6 +276,17 @@ class _Budget:
     def is_probe(self, each: _Asked) -> bool:
         """Whether a target is the one that goes of its domain while that is in trouble."""
         return each.target in self._probes
+
+    def unsure(self, asked: Sequence[_Asked]) -> list[_Asked]:
+        """Targets that have failed alone, and beside which nothing goes that would tell whether the CDN works."""
+        since = self._now - MEANWHILE_SECONDS
+        sound = {(self._provider.unit(each.target), each.target.domain) for each in asked if not each.is_suspect}
+        found = []
+        for each in asked:
+            own = (self._provider.unit(each.target), each.target.domain)
+            if each.was_blamed and own not in sound and not self._books.went_well_since(since, *own):
+                found.append(each)
+        return [each for each in found if self.allows(each) and not self.is_probe(each)]
 
     def _chosen(self, asked: Sequence[_Asked]) -> frozenset[Target]:
         """Of each domain in trouble choose one target, another one each time."""

@@ -16,6 +16,8 @@ FAILED_PAUSE_MAX_SECONDS = 3_600.0
 
 BLAMED_TRIES_MAX = 8
 """How often the call of one target may come to nothing, while others of its domain go, before it is given up."""
+MEANWHILE_SECONDS = 30.0
+"""A call that was accepted this shortly before another tells as much as one after it: that the CDN worked."""
 _BLAMED_PAUSES_SECONDS = (45.0, 45.0, 105.0, 225.0, 465.0)
 
 _TROUBLE_PAUSES_SECONDS = (55.0, 55.0, 55.0, 115.0, 235.0, 475.0, 885.0)

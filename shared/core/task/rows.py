@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -108,11 +109,17 @@ def is_row_of(row: CdnTask, target: Target) -> bool:
     return plain_url(row.url) == plain_url(target.url)
 
 
+_SCHEME = re.compile(r"^https?://", re.IGNORECASE)
+DECODINGS_MAX = 3
+"""A name with a percent sign is decoded once more by those who decode what is decoded already."""
+
+
 def plain_url(url: str) -> str:
     """What stays the same however a URL is spelled: no scheme, the host in lower case, nothing percent-encoded."""
-    _, mark, rest = url.partition("://")
-    host, slash, path = (rest if mark else url).partition("/")
-    return host.lower() + slash + unquote(path, errors="surrogateescape").rstrip("/")
+    host, slash, path = _SCHEME.sub("", url, count=1).partition("/")
+    for _ in range(DECODINGS_MAX):
+        path = unquote(path, errors="surrogateescape")
+    return host.lower() + slash + path.rstrip("/")
 
 
 class Rows:

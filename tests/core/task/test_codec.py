@@ -147,7 +147,7 @@ def test_a_submission_of_the_first_format_is_read() -> None:
     """What it covers were ids of tasks: each counts as its task's first try."""
     found = codec.decode_submission(stored("first/accepted"))
     assert (("704225667", "704225668"), "R-2", NOW + 3) == (found.task_ids, found.request_id, found.accepted)
-    assert (PLAIN, H + "old.css") == (found.batch.tasks[-1], found.batch.tasks[0].url)
+    assert (PLAIN, H + "old.css") == (found.batch.tasks[0], found.batch.tasks[1].url)
     assert {OLDER.this_try, Try(TaskId(ids("first/intent")["a%20b.css 19"]))} == set(found.covered)
     warm = codec.decode_submission(stored("first/accepted-prefetch"))
     assert (Kind.PREFETCH, Lane.PREFETCH, ()) == (warm.batch.target.kind, warm.batch.tasks[0].lane, warm.covered)

@@ -1,0 +1,459 @@
+"""What follows from the task list's rows of a call of unknown outcome, case by case."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from shared.core.decide.replies import SERVICE_PAUSE_SECONDS
+from shared.core.decide.unknowns import NOTHING
+from shared.core.plan.books import SERVICE, Books, Hold
+from shared.core.plan.retry import BLAMED_TRIES_MAX
+from shared.core.task.model import Form, Kind, Result, State, Step, Submission, Task, Try
+from shared.core.task.notes import Place
+from shared.core.task.waits import BACKOFF, READY, trouble_of
+from tests.core.decide.snapshots import (
+    HOST,
+    ONE,
+    OTHERS,
+    THREE,
+    TROUBLE,
+    TWO,
+    A,
+    B,
+    asked,
+    batch,
+    fates,
+    files,
+    looked_up,
+    moved,
+    row,
+    rows_of,
+)
+from tests.strategies import NOW, make_task
+
+BEGUN = NOW - 60
+GOOD = Books(good={A: NOW - 30, B: NOW - 30})
+"""Calls for both domains were accepted after the one in question was begun."""
+ONLY_OTHERS_GOOD = Books(good={A: BEGUN - 1, B: NOW - 30})
+
+
+def once_unknown(*tasks: Task, **fields: object) -> tuple[Task, ...]:
+    """Let tasks have been part of one call that came to nothing."""
+    return tuple(msgspec.structs.replace(task, unknowns=1, **fields) for task in tasks)
+
+
+def sent(*tasks: Task, created: float = NOW - 50, ids: tuple[str, ...] = ("9",), request_id: str = "R") -> Submission:
+    """Make an accepted call; without a request id it was looked up."""
+    return batch(tasks, created).accepted(ids, request_id, created + 1)
+
+
+# -- it was carried out --------------------------------------------------------------------------------
+
+
+def test_a_call_that_the_task_list_has_was_accepted() -> None:
+    """With the ids of its rows and no request id; it is looked at at once, since nobody knows how far it is."""
+    call = asked([ONE, TWO], [row(ONE.url, "7"), row(TWO.url, "8")])
+    decision = looked_up(call)
+    ((submission, check),) = decision.accepts
+    assert (("7", "8"), "", NOW, call.batch.id) == (
+        submission.task_ids,
+        submission.request_id,
+        submission.accepted,
+        submission.batch.id,
+    )
+    assert (NOW, [call.key], []) == (check, decision.served, decision.calls)
+    assert {ONE.this_try: State.ACCEPTED, TWO.this_try: State.ACCEPTED} == fates(decision)
+    assert [(Result.ACCEPTED, 1, "7,8", "")] * 2 == [
+        (each.result, each.units, each.cdn_task_ids, each.request_id) for each in decision.outcomes
+    ]
+    assert {"unknown: the task list has it"} == decision.branches
+    assert {} == decision.books.good
+
+
+def test_of_several_tasks_of_one_row_the_older_are_covered() -> None:
+    """As if the answer had come."""
+    old = make_task(ONE.url, time=ONE.cause.time - 5)
+    decision = looked_up(asked([old, ONE], rows_of([ONE])))
+    assert {old.this_try: State.SUPERSEDED, ONE.this_try: State.ACCEPTED} == fates(decision)
+    ((submission, _),) = decision.accepts
+    assert ((old.this_try,), (ONE,)) == (submission.covered, submission.batch.tasks)
+
+
+@pytest.mark.parametrize(("created", "is_own"), [(BEGUN - 2, True), (BEGUN - 2.1, False)])
+def test_rows_from_before_the_call_are_not_of_it(created: float, *, is_own: bool) -> None:
+    """As far as two clocks may differ, and no further."""
+    decision = looked_up(asked([ONE], rows_of([ONE], created=created)))
+    assert is_own is bool(decision.accepts)
+
+
+def test_the_oldest_row_of_a_target_is_its_own() -> None:
+    """Later ones may be of whoever else refreshes the same."""
+    rows = [row(ONE.url, "late", NOW - 40), row(ONE.url, "own", NOW - 59), row(ONE.url, "later", NOW - 30)]
+    ((submission, _),) = looked_up(asked([ONE], rows)).accepts
+    assert ("own",) == submission.task_ids
+
+
+def test_rows_that_another_call_of_ours_claims_are_not_taken() -> None:
+    """Each row is given away once: with one row for two calls, one of them was not carried out."""
+    known = sent(ONE, ids=("7",))
+    one_row, two_rows = [row(ONE.url, "7")], [row(ONE.url, "7"), row(ONE.url, "7")]
+    call = [make_task(ONE.url, time=NOW - 70)]
+    assert [] == looked_up(asked(call, one_row), known=[known]).accepts
+    assert 1 == len(looked_up(asked(call, two_rows), known=[known]).accepts)
+    other_id = sent(ONE, ids=("8",))
+    assert 1 == len(looked_up(asked(call, one_row), known=[other_id]).accepts)
+    other_target = sent(TWO, ids=("7",))
+    assert 1 == len(looked_up(asked(call, one_row), known=[other_target]).accepts)
+
+
+def test_of_two_unknown_calls_the_newer_has_the_row() -> None:
+    """It is decided about first; the older one's target then has no row left."""
+    old, new = make_task(ONE.url, time=NOW - 90), make_task(ONE.url, time=NOW - 80)
+    rows = [row(ONE.url, "7", NOW - 55)]
+    older, newer = asked([old], rows, NOW - 60), asked([new], rows, NOW - 57)
+    decision = looked_up(older, newer)
+    assert ([newer.key], {new.this_try: State.ACCEPTED}) == (decision.served, fates(decision))
+
+
+def test_the_same_call_does_not_claim_its_own_rows() -> None:
+    """What is known of it already is no other call."""
+    call = asked([ONE, TWO], rows_of([ONE, TWO]))
+    known = msgspec.structs.replace(sent(ONE, TWO, ids=("1",)), batch=call.batch)
+    assert 1 == len(looked_up(call, known=[known]).accepts)
+
+
+def test_rows_are_known_however_they_are_spelled_and_typed() -> None:
+    """Decoded, without scheme, the host in capitals; a directory that is called `path`; a type nobody knows."""
+    task = make_task(f"{HOST}/%E4%B8%AD%20a.css")
+    assert looked_up(asked([task], [row(f"{A.upper()}/\u4e2d a.css")])).accepts
+    folder = make_task(f"{HOST}/d/", form=Form.DIRECTORY)
+    assert looked_up(asked([folder], [row(f"{HOST}/d/", object_type="path")])).accepts
+    bare = make_task(f"{HOST}/a", form=Form.IGNORE_PARAMS)
+    assert looked_up(asked([bare], [row(f"{HOST}/a", object_type="something")])).accepts
+    prefetch = make_task(f"{HOST}/a", kind=Kind.PREFETCH)
+    assert not looked_up(asked([prefetch], [row(f"{HOST}/a", object_type="something")])).accepts
+    assert looked_up(asked([prefetch], [row(f"{HOST}/a", object_type="preload")])).accepts
+
+
+def test_a_call_whose_drain_died_after_the_answer_was_accepted() -> None:
+    """Its acceptance lies there: ids, request and time are those of the answer, and nothing is written again."""
+    call = asked([ONE])
+    acceptance = call.batch.accepted(("7",), "R", NOW - 59)
+    decision = looked_up(msgspec.structs.replace(call, acceptance=acceptance))
+    assert ([], [call.key], {ONE.this_try: State.ACCEPTED}) == (decision.accepts, decision.served, fates(decision))
+    assert [("7", "R", NOW - 59, call.batch.id)] == [
+        (each.cdn_task_ids, each.request_id, each.time, each.call) for each in decision.outcomes
+    ]
+    assert {"unknown: accepted, and its drain died"} == decision.branches
+
+
+def test_a_call_that_was_replaced_is_over() -> None:
+    """It was refused, and its parts were sent: of it nothing is left to find out."""
+    call = asked([ONE], rows_of([ONE]), is_replaced=True)
+    decision = looked_up(call)
+    assert ([call.key], [], []) == (decision.served, decision.moves, decision.accepts)
+    assert {"unknown: replaced by its parts"} == decision.branches
+
+
+# -- partial rows, samples, nothing yet ------------------------------------------------------------------
+
+
+def test_what_does_not_tell_moves_nothing() -> None:
+    """Without a complete look, neither no row nor rows of some targets say anything."""
+    for rows in ([], rows_of([ONE])):
+        decision = looked_up(asked([ONE, TWO], rows), books=GOOD)
+        assert ([], [], [], [], GOOD.good) == (
+            decision.moves,
+            decision.served,
+            decision.accepts,
+            decision.outcomes,
+            decision.books.good,
+        )
+
+
+def test_a_part_that_is_there_is_kept_and_the_rest_goes_again() -> None:
+    """Under a name of its own, since the intent's speaks for all of it."""
+    call = asked([ONE, TWO, THREE], rows_of([TWO]), is_none=True)
+    decision = looked_up(call)
+    assert {ONE.this_try: State.WAITING, TWO.this_try: State.ACCEPTED, THREE.this_try: State.WAITING} == fates(decision)
+    ((submission, _),) = decision.accepts
+    assert (TWO,) == submission.batch.tasks
+    assert submission.batch.id != call.batch.id
+    assert [call.key] == decision.served
+    assert {
+        "unknown: the task list has a part of it",
+        "unknown: the task list has it",
+        "unknown: goes again as a whole",
+    } == decision.branches
+
+
+def test_one_sample_does_not_speak_for_all() -> None:
+    """Where some targets were asked for one by one, all of them must have rows."""
+    samples = frozenset({ONE.target, THREE.target})
+    for rows, is_accepted in ((rows_of([ONE]), False), (rows_of([THREE]), False), (rows_of([ONE, THREE]), True)):
+        decision = looked_up(asked(files(3), rows, samples=samples))
+        assert is_accepted is bool(decision.accepts)
+        assert ({ONE.this_try, TWO.this_try, THREE.this_try} if is_accepted else set()) == set(fates(decision))
+
+
+def test_samples_that_are_all_there_speak_for_the_whole_call() -> None:
+    """Its targets without a row of their own were accepted with them, under all ids that were seen."""
+    samples = frozenset({ONE.target, THREE.target})
+    ((submission, _),) = looked_up(asked(files(3), [*rows_of([ONE]), *rows_of([THREE], "2")], samples=samples)).accepts
+    assert (files(3), ("1", "2")) == (submission.batch.tasks, submission.task_ids)
+
+
+def test_samples_that_are_surely_not_there_speak_for_the_whole_call_too() -> None:
+    """One of them missing twice, late enough: the call goes again as a whole."""
+    samples = frozenset({ONE.target, THREE.target})
+    decision = looked_up(asked(files(3), rows_of([ONE]), samples=samples, is_none=True))
+    assert (dict.fromkeys((task.this_try for task in files(3)), State.WAITING), []) == (
+        fates(decision),
+        decision.accepts,
+    )
+
+
+# -- it came to nothing ----------------------------------------------------------------------------------
+
+
+def test_a_call_of_one_domain_goes_again_as_a_whole_the_first_time() -> None:
+    """Apart from all others, counted once, at once."""
+    decision = looked_up(asked([ONE, TWO], is_none=True), books=GOOD)
+    assert 1 == len({task.part for task in moved(decision, State.WAITING)})
+    assert [(1, 1, 0, True)] * 2 == [
+        (task.unknowns, task.calls_tried, task.blamed, bool(task.part)) for task in moved(decision, State.WAITING)
+    ]
+    assert {Place(READY)} == {move.place for move in decision.moves}
+    assert ([], {"unknown: goes again as a whole"}) == (decision.outcomes, decision.branches)
+    assert {} == decision.books.holds
+
+
+def test_a_call_of_several_domains_goes_again_by_domain() -> None:
+    """So that one domain's trouble is that domain's."""
+    decision = looked_up(asked([ONE, *OTHERS, TWO], is_none=True))
+    parts = {task.url: task.part for task in moved(decision, State.WAITING)}
+    assert parts[ONE.url] == parts[TWO.url] != parts[OTHERS[0].url] == parts[OTHERS[1].url]
+    assert {"unknown: goes again by domain"} == decision.branches
+    again = looked_up(asked(once_unknown(ONE, *OTHERS), is_none=True), books=Books())
+    assert {"unknown: goes again by domain"} == again.branches
+
+
+def test_each_call_that_goes_again_is_a_part_of_its_own() -> None:
+    """Two calls that came to nothing are not thrown together."""
+    decision = looked_up(asked([ONE], is_none=True), asked([TWO], is_none=True, created=NOW - 50))
+    assert 2 == len({task.part for task in moved(decision, State.WAITING)})
+
+
+def test_a_call_that_came_to_nothing_again_goes_in_parts_where_others_of_its_domain_went() -> None:
+    """Eight parts, each level of the search costing a wait for rows; nothing is lost."""
+    tasks = once_unknown(*files(20), part="before", calls_tried=1)
+    decision = looked_up(asked(tasks, is_none=True), books=GOOD)
+    again = moved(decision, State.WAITING)
+    assert sorted(task.id for task in tasks) == sorted(task.id for task in again)
+    assert 8 == len({task.part for task in again})
+    assert {(2, 2, 0)} == {(task.unknowns, task.calls_tried, task.blamed) for task in again}
+    assert {"unknown: goes again in parts"} == decision.branches
+
+
+@pytest.mark.parametrize(
+    ("good", "branch"),
+    [
+        ({A: BEGUN}, "unknown: goes again in parts"),
+        ({A: BEGUN - 0.1, B: BEGUN}, "unknown: the domain is in trouble"),
+        ({A: BEGUN - 0.1, B: BEGUN - 0.1}, "unknown: the CDN is in trouble"),
+        ({B: NOW}, "unknown: the domain is in trouble"),
+        ({}, "unknown: the CDN is in trouble"),
+    ],
+)
+def test_whose_trouble_it_is_follows_from_what_went_meanwhile(good: dict[str, float], branch: str) -> None:
+    """Calls for its domain since it was begun: the content's. For others only: the domain's. For none: the CDN's."""
+    decision = looked_up(asked(once_unknown(ONE, TWO), is_none=True), books=Books(good=good))
+    assert {branch} == decision.branches
+
+
+def test_one_task_that_is_known_to_fail_is_enough() -> None:
+    """A call in which any task has failed before is not tried as a whole once more."""
+    decision = looked_up(asked([*once_unknown(ONE), TWO], is_none=True), books=GOOD)
+    assert {"unknown: goes again in parts"} == decision.branches
+
+
+def test_a_domain_in_trouble_is_held_and_counted_against_nobody() -> None:
+    """Its tasks wait for its trouble, told apart from new ones."""
+    tasks = once_unknown(ONE, TWO, calls_tried=1, part="p")
+    decision = looked_up(asked([*tasks, THREE], is_none=True), books=ONLY_OTHERS_GOOD)
+    words = "the CDN did not carry the call out"
+    assert {TROUBLE.slot: Hold(NOW + 55, NOW, 1, NOTHING, words)} == decision.books.holds
+    assert [*tasks, *once_unknown(THREE)] == moved(decision, State.WAITING)
+    assert {Place(TROUBLE)} == {move.place for move in decision.moves}
+    assert [(Result.DEFERRED, TROUBLE.slot, f"{NOTHING}: {words}")] * 3 == [
+        (each.result, each.code, each.message) for each in decision.outcomes
+    ]
+
+
+@pytest.mark.xfail(strict=True, reason="each call that came to nothing counts as a try of its domain")
+def test_several_calls_of_one_look_are_one_try_of_their_domain() -> None:
+    """Seven calls that were lost together must not make the domain wait for fifteen minutes at once."""
+    calls = [asked(once_unknown(task), is_none=True, created=BEGUN + n / 10) for n, task in enumerate(files(7))]
+    decision = looked_up(*calls, books=ONLY_OTHERS_GOOD)
+    assert NOW + 55 == decision.books.holds[TROUBLE.slot].due
+
+
+def test_where_nothing_goes_the_cdn_is_held_and_nothing_is_held_against_the_tasks() -> None:
+    """They stay ready as they are; one call is tried a minute."""
+    tasks = once_unknown(ONE, TWO, calls_tried=1, part="p")
+    decision = looked_up(asked([*tasks, THREE], is_none=True))
+    words = "the CDN did not carry the call out"
+    assert {SERVICE: Hold(NOW + SERVICE_PAUSE_SECONDS, NOW, 1, NOTHING, words)} == decision.books.holds
+    assert [*tasks, *once_unknown(THREE)] == moved(decision, State.WAITING)
+    assert ({Place(READY)}, []) == ({move.place for move in decision.moves}, decision.outcomes)
+
+
+def test_a_single_target_is_blamed_where_others_of_its_domain_went() -> None:
+    """It waits by itself, longer each time, with a step in its history and a record."""
+    (task,) = once_unknown(ONE, calls_tried=1)
+    twin = msgspec.structs.replace(make_task(ONE.url, time=NOW - 9), unknowns=1, blamed=2)
+    decision = looked_up(asked([task, twin], is_none=True), books=GOOD)
+    first, second = decision.moves
+    assert (2, 2, 1, State.WAITING, Place(BACKOFF, NOW + 45)) == (
+        first.task.unknowns,
+        first.task.calls_tried,
+        first.task.blamed,
+        first.state,
+        first.place,
+    )
+    assert (3, Place(BACKOFF, NOW + 105)) == (second.task.blamed, second.place)
+    words = "others of its domain were accepted meanwhile"
+    assert (Step(NOW, Result.UNCERTAIN, NOTHING, words),) == first.task.history
+    assert [(Result.DEFERRED, NOTHING, words, NOW + 45), (Result.DEFERRED, NOTHING, words, NOW + 105)] == [
+        (each.result, each.code, each.message, each.due) for each in decision.outcomes
+    ]
+    assert {"unknown: blamed, goes again later"} == decision.branches
+
+
+@pytest.mark.parametrize(("blamed", "is_over"), [(BLAMED_TRIES_MAX - 2, False), (BLAMED_TRIES_MAX - 1, True)])
+def test_what_is_blamed_for_the_last_time_is_given_up(blamed: int, *, is_over: bool) -> None:
+    """With a reason that says how often, and all of its history."""
+    (task,) = once_unknown(ONE, blamed=blamed)
+    task = task.with_step(Step(NOW - 999, Result.UNCERTAIN, NOTHING))
+    decision = looked_up(asked([task], is_none=True), books=GOOD)
+    assert {task.this_try: State.DEAD if is_over else State.WAITING} == fates(decision)
+    if is_over:
+        (move,) = decision.moves
+        why = "8 calls for it alone came to nothing while others of its domain were accepted"
+        assert (f"{NOTHING}: {why}", Result.DEAD, why) == (
+            move.reason,
+            move.task.history[-1].result,
+            move.task.history[-1].message,
+        )
+        assert (BLAMED_TRIES_MAX, [Result.UNCERTAIN, Result.DEAD]) == (
+            move.task.blamed,
+            [step.result for step in move.task.history],
+        )
+        assert {"unknown: blamed, given up"} == decision.branches
+
+
+# -- covered since ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("created", "covers"), [(BEGUN + 2.1, True), (BEGUN + 2.0, False), (BEGUN - 9, False)])
+def test_what_a_later_call_covers_does_not_go_again(created: float, *, covers: bool) -> None:
+    """Strictly later than two clocks may differ."""
+    other = make_task(ONE.url, time=NOW - 20)
+    decision = looked_up(asked([ONE, TWO], is_none=True), known=[sent(other, created=created)])
+    assert (State.SUPERSEDED if covers else State.WAITING) is fates(decision)[ONE.this_try]
+    assert State.WAITING is fates(decision)[TWO.this_try]
+    if covers:
+        assert [(ONE.id, Result.SUPERSEDED, "covered by a later call")] == [
+            (each.task_id, each.result, each.message) for each in decision.outcomes
+        ]
+
+
+def test_where_all_of_it_is_covered_nothing_goes() -> None:
+    """The call is over."""
+    call = asked([ONE], is_none=True)
+    decision = looked_up(call, known=[sent(make_task(ONE.url, time=NOW - 20))])
+    assert ({"unknown: covered since"}, [call.key]) == (decision.branches, decision.served)
+
+
+def test_only_a_call_that_was_answered_covers() -> None:
+    """What the task list has shown may be of an earlier moment than it seems."""
+    other = make_task(ONE.url, time=NOW - 20)
+    decision = looked_up(asked([ONE], is_none=True), known=[sent(other, request_id="")])
+    assert {ONE.this_try: State.WAITING} == fates(decision)
+
+
+def test_what_asks_for_a_prefetch_is_covered_only_by_what_asks_for_one() -> None:
+    """Else the prefetch that was to follow would be forgotten."""
+    asks = msgspec.structs.replace(ONE, then_prefetch=True)
+    other = make_task(ONE.url, time=NOW - 20)
+    asking = msgspec.structs.replace(other, then_prefetch=True)
+    for known, task, covers in ((other, asks, False), (asking, asks, True), (asking, ONE, True)):
+        decision = looked_up(asked([task], is_none=True), known=[sent(known)])
+        assert (State.SUPERSEDED if covers else State.WAITING) is fates(decision)[task.this_try]
+
+
+def test_a_call_made_for_the_same_try_covers_it_whenever_it_was() -> None:
+    """Its own name tells, also where it was covered itself, and where the other was looked up."""
+    older = make_task(ONE.url, time=NOW - 500)
+    known = sent(older, ONE, created=BEGUN - 9, request_id="")
+    for task in (ONE, older):
+        decision = looked_up(asked([task], is_none=True), known=[known])
+        assert {task.this_try: State.SUPERSEDED} == fates(decision)
+
+
+def test_a_task_that_failed_once_is_not_what_was_made_for_its_first_try() -> None:
+    """The try's name counts, not the task's: what was sent before the failure does not cover what goes after it."""
+    again = msgspec.structs.replace(ONE, cdn_failures=1)
+    decision = looked_up(asked([again], is_none=True), known=[sent(ONE, created=BEGUN - 999)])
+    assert {Try(ONE.id, 1): State.WAITING} == fates(decision)
+    covered = looked_up(asked([again], is_none=True), known=[sent(again, created=BEGUN - 999)])
+    assert {Try(ONE.id, 1): State.SUPERSEDED} == fates(covered)
+
+
+def test_a_task_that_failed_once_and_that_another_call_covers_since_does_not_go_again() -> None:
+    """A unit is not spent twice on one URL because its task has another try."""
+    again = msgspec.structs.replace(ONE, cdn_failures=1)
+    other = make_task(ONE.url, time=NOW - 20)
+    decision = looked_up(asked([again], is_none=True), known=[sent(other)])
+    assert {Try(ONE.id, 1): State.SUPERSEDED} == fates(decision)
+
+
+def test_another_form_of_a_url_does_not_cover_it() -> None:
+    """Targets are compared, not URLs."""
+    other = make_task(ONE.url, form=Form.IGNORE_PARAMS, time=NOW - 20)
+    assert {ONE.this_try: State.WAITING} == fates(looked_up(asked([ONE], is_none=True), known=[sent(other)]))
+
+
+# -- forgotten -------------------------------------------------------------------------------------------
+
+
+def test_what_the_task_list_has_forgotten_goes_once_more() -> None:
+    """Counted, with a step that says why, and a record; at once."""
+    call = asked([ONE, *OTHERS], is_forgotten=True, created=NOW - 4 * 86_400)
+    decision = looked_up(call)
+    assert [call.key] == decision.served
+    assert [(State.WAITING, Place(BACKOFF, NOW), 1, 1)] * 3 == [
+        (move.state, move.place, move.task.unknowns, move.task.calls_tried) for move in decision.moves
+    ]
+    (step,) = decision.moves[0].task.history
+    assert (NOW, Result.UNCERTAIN, "Forgotten") == (step.at, step.result, step.code)
+    assert [(Result.DEFERRED, "Forgotten", NOW)] * 3 == [
+        (each.result, each.code, each.due) for each in decision.outcomes
+    ]
+    assert {"unknown: the task list has forgotten it", "unknown: goes once more"} == decision.branches
+
+
+def test_what_was_forgotten_and_is_covered_since_does_not_go() -> None:
+    """A later call of the same URL is as good as any."""
+    decision = looked_up(
+        asked([ONE], is_forgotten=True, created=NOW - 4 * 86_400), known=[sent(make_task(ONE.url, time=NOW - 20))]
+    )
+    assert {ONE.this_try: State.SUPERSEDED} == fates(decision)
+
+
+def test_trouble_is_of_a_unit_of_a_domain() -> None:
+    """Prefetches that come to nothing do not hold back refreshes."""
+    prefetch = msgspec.structs.replace(make_task(f"{HOST}/p", kind=Kind.PREFETCH), unknowns=1)
+    decision = looked_up(asked([prefetch], is_none=True), books=ONLY_OTHERS_GOOD)
+    assert [trouble_of("prefetch", A).slot] == list(decision.books.holds)
