@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from scripts.localcloud.answers import Answer
@@ -92,7 +94,7 @@ def test_a_domain_in_trouble_is_tried_each_minute_at_first() -> None:
     _together(world, *(f"b/{number}.html" for number in range(50)))
     world.limited_minutes(120)
     tried = [call.time for call in world.refresh_calls()]
-    apart = [later - earlier for earlier, later in zip(tried, tried[1:], strict=False)]
+    apart = [later - earlier for earlier, later in itertools.pairwise(tried)]
     assert all(each <= 61 for each in apart[:3])
     assert max(apart) <= 15 * 60 + 1
     assert [50] + [1] * (len(tried) - 1) == [len(call.urls) for call in asked if call.operation == REFRESH]

@@ -6,7 +6,7 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +20,10 @@ from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response
 from shared import flow, logs, wiring
 from shared.core.site.sitefile import read_sites
-from shared.core.task.codec import encode_tasks
-from shared.core.task.model import Task
+from shared.core.task.codec import encode_submission, encode_tasks
+from shared.core.task.model import Batch, Kind, Task, digest
 from shared.core.task.notes import Place, notes_of
+from shared.core.task.stored import accepted_key
 from shared.core.task.waits import READY
 from shared.settings import read_settings
 
@@ -210,6 +211,16 @@ class World:
         """Let tasks lie in the spool as if they had been noted some time ago: no call is made for it."""
         for note in notes_of((task, place or Place(READY)) for task in tasks):
             self.stray("waiting/" + note.key.text, encode_tasks(note.tasks))
+
+    def follow(self, tasks: Sequence[Task]) -> None:
+        """Let one call be accepted by the CDN and lie in the spool as if it had been made some time ago."""
+        now = self.clock.now()
+        batch = Batch(digest(*(task.id for task in tasks)), tuple(tasks), now)
+        operation = "PushObjectCache" if batch.target.kind is Kind.PREFETCH else "RefreshObjectCaches"
+        reply = self.cloud.cdn.carry_out(operation, {"ObjectPath": "\n".join(batch.urls)})
+        ids = reply.get("RefreshTaskId") or reply["PushTaskId"]
+        submission = batch.accepted((ids,), reply["RequestId"], now)
+        self.stray("accepted/" + accepted_key(submission, now + 60), encode_submission(submission))
 
     def pieces(self) -> list[dict[str, Any]]:
         """List what was given up, piece by piece."""
