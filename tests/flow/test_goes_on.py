@@ -8,6 +8,7 @@ from scripts.localcloud.answers import Answer
 from scripts.localcloud.cdn.answers import TOO_LARGE, json_answer, rule, size_limit
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cloud import Options
+from shared.core.task.model import Kind, digest
 from tests.flow.world import LATENCIES, World
 from tests.strategies import make_task
 
@@ -54,8 +55,7 @@ def test_bad_urls_end_and_the_good_ones_beside_them_go(code: str, count: int) ->
         [_url(f"bad/{number}") for number in range(count)],
     )
     world.cloud.cdn.answers.append(rule(Answer(code), operations=[REFRESH], urls=bad))
-    mixed = sorted((*good, *bad), key=lambda url: hash((len(url) * 7919) ^ sum(map(ord, url)) * 104_729))
-    world.wait(make_task(url, time=world.clock.now()) for url in mixed)
+    world.wait(make_task(url, time=world.clock.now()) for url in sorted((*good, *bad), key=digest))
     assert _rounds_until(world, set(good), 4) <= 4
     world.limited_minutes(6)
     assert set(bad) == _dead_urls(world)
@@ -63,6 +63,20 @@ def test_bad_urls_end_and_the_good_ones_beside_them_go(code: str, count: int) ->
     assert [] == world.spool("waiting/") + world.spool("submitting/")
     assert len(good) == len(world.submitted_urls())
     assert all(piece["reason"].startswith(code) for piece in world.pieces())
+
+
+def test_bad_prefetches_end_and_the_good_ones_beside_them_go() -> None:
+    """The same where a hundred URLs fill a call, and every fourth can never go."""
+    world = _world(WARMING)
+    good = [_url(f"good/{number}.jpg") for number in range(300)]
+    bad = [_url(f"bad/{number}.jpg") for number in range(100)]
+    world.cloud.cdn.answers.append(rule(Answer("InvalidObjectPath.Malformed"), operations=[PREFETCH], urls=bad))
+    urls = sorted((*good, *bad), key=digest)
+    world.wait(make_task(url, kind=Kind.PREFETCH, time=world.clock.now()) for url in urls)
+    assert _rounds_until(world, set(good), 4) <= 4
+    world.limited_minutes(6)
+    assert set(bad) == _dead_urls(world)
+    assert (0, 300) == (world.killed, world.cloud.cdn.spent()["preload"])
 
 
 def test_a_thousand_bad_urls_are_buried_as_they_are_found() -> None:
@@ -275,7 +289,7 @@ def test_a_failure_in_one_step_skips_no_other() -> None:
     world.clock.advance(400)
     world.wait([make_task(_url("b.html"), time=world.clock.now())])
     world.cloud.faults.next("oss", "server_error", times=99, match=lambda request: "accepted" in request.query)
-    with pytest.raises(Exception, match="ServiceUnavailable|InternalError"):
+    with pytest.raises(Exception, match=r"ServiceUnavailable|InternalError"):
         world.limited_tick()
     assert _url("b.html") in world.submitted_urls()
     assert any(line["event"] == "a step failed; the others go on" for line in world.lines())
