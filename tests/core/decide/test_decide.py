@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cloud.provider.facts import ALIBABA_CDN as CDN
-from shared.core.decide import Followed, Snapshot, Waiting, decide
+from shared.core.decide import Alarm, Followed, Snapshot, Waiting, decide
 from shared.core.decide.moves import Decision
 from shared.core.plan.books import Books, Hold, day_of, minute_of
 from shared.core.task.model import Result, State, Step, Task
@@ -108,6 +108,12 @@ def test_a_new_task_begins_ready() -> None:
         (move.before, move.task, move.state, move.place, move.reason) for move in decision.moves
     ]
     assert [] == decision.outcomes
+
+
+def test_an_alarm_may_be_without_the_vendors_words() -> None:
+    """What this package notices itself has no code and no request."""
+    alarm = Alarm("what", "remedy")
+    assert ("", "", "") == (alarm.code, alarm.message, alarm.request_id)
 
 
 def test_holds_survive_a_decision_that_is_about_something_else() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from shared.core.decide import Decision
 from shared.core.decide.replies import SERVICE_PAUSE_SECONDS
-from shared.core.decide.unknowns import NOTHING
+from shared.core.decide.unknowns import NOTHING, Asked, of_asked
 from shared.core.plan.books import SERVICE, Books, Hold
 from shared.core.plan.retry import BLAMED_TRIES_MAX
-from shared.core.task.model import Form, Kind, Result, State, Step, Submission, Task, Try
+from shared.core.task.model import Form, Kind, Result, State, Step, Submission, Task, Try, digest
 from shared.core.task.notes import Place
 from shared.core.task.waits import BACKOFF, READY, trouble_of
 from tests.core.decide.snapshots import (
+    FACTS,
     HOST,
     ONE,
     OTHERS,
@@ -457,3 +459,26 @@ def test_trouble_is_of_a_unit_of_a_domain() -> None:
     prefetch = msgspec.structs.replace(make_task(f"{HOST}/p", kind=Kind.PREFETCH), unknowns=1)
     decision = looked_up(asked([prefetch], is_none=True), books=ONLY_OTHERS_GOOD)
     assert [trouble_of("prefetch", A).slot] == list(decision.books.holds)
+
+
+def test_it_is_told_about_which_calls_nothing_is_known_yet() -> None:
+    """Those that are settled are not among them."""
+    decision = Decision(GOOD, NOW)
+    still_open, there = asked([ONE]), asked([TWO], rows_of([TWO]))
+    assert [still_open] == of_asked((still_open, there), (), FACTS, decision)
+
+
+def test_a_call_does_not_cover_itself() -> None:
+    """What is known under its own name is no other call."""
+    call = asked([ONE], is_none=True)
+    known = call.batch.accepted(("9",), "R", NOW)
+    assert {ONE.this_try: State.WAITING} == fates(looked_up(call, known=[known]))
+
+
+def test_names_that_lie_in_the_spool_never_change() -> None:
+    """The mark of a part, the name of a part that was carried out, the code in records."""
+    call = asked([ONE, TWO], rows_of([TWO]), is_none=True)
+    decision = looked_up(call)
+    assert {digest(call.batch.id)[:8]} == {task.part for task in moved(decision, State.WAITING)}
+    assert [digest(call.batch.id, "part")] == [submission.batch.id for submission, _ in decision.accepts]
+    assert ("NotCarriedOut", 0.0) == (NOTHING, Asked(call.key, call.batch).since)

@@ -222,6 +222,11 @@ def test_a_domain_in_trouble_waits_for_its_trouble() -> None:
     assert {Place(TROUBLE)} == {move.place for move in decision.moves}
 
 
+def test_what_operators_read_never_changes() -> None:
+    """The code of a foreign domain in records, and how often prefetches look for their refreshes."""
+    assert ("NoSuchDomain", 50.0) == (NO_DOMAIN, REFRESH_LOOK_SECONDS)
+
+
 def test_yesterdays_books_bind_nobody() -> None:
     """What a decision goes by are the books of its own moment."""
     yesterday = msgspec.structs.replace(EMPTY_DAY, read_at=NOW - 86_400)
