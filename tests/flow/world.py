@@ -6,21 +6,24 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.cloudprocess import environment_of
+from scripts.localcloud.answers import Answer
+from scripts.localcloud.cdn.answers import CdnCall, rule
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response
 from shared import flow, logs, wiring
 from shared.core.site.sitefile import read_sites
-from shared.core.task.codec import encode_tasks
-from shared.core.task.model import Task
+from shared.core.task.codec import encode_submission, encode_tasks
+from shared.core.task.model import Batch, Kind, Task, digest
 from shared.core.task.notes import Place, notes_of
+from shared.core.task.stored import accepted_key
 from shared.core.task.waits import READY
 from shared.settings import read_settings
 
@@ -128,6 +131,17 @@ class World:
         """Let the CDN refuse every request that matches, with an error code of the vendor's."""
         self._refusals.append((code, match))
 
+    def watch_calls(self) -> list[CdnCall]:
+        """Collect the calls that the CDN gets from now on, also those that it refuses."""
+        seen: list[CdnCall] = []
+
+        def see(call: CdnCall) -> bool:
+            seen.append(call)
+            return False
+
+        self.cloud.cdn.answers.insert(0, rule(Answer(), when=see))
+        return seen
+
     def put(self, key: str, data: bytes = b"new") -> dict[str, Any]:
         """Write an object of the content bucket, as a person would; returns the event OSS told."""
         self.cloud.oss.put(self.options.bucket, key, data)
@@ -197,6 +211,16 @@ class World:
         """Let tasks lie in the spool as if they had been noted some time ago: no call is made for it."""
         for note in notes_of((task, place or Place(READY)) for task in tasks):
             self.stray("waiting/" + note.key.text, encode_tasks(note.tasks))
+
+    def follow(self, tasks: Sequence[Task]) -> None:
+        """Let one call be accepted by the CDN and lie in the spool as if it had been made some time ago."""
+        now = self.clock.now()
+        batch = Batch(digest(*(task.id for task in tasks)), tuple(tasks), now)
+        operation = "PushObjectCache" if batch.target.kind is Kind.PREFETCH else "RefreshObjectCaches"
+        reply = self.cloud.cdn.carry_out(operation, {"ObjectPath": "\n".join(batch.urls)})
+        ids = reply.get("RefreshTaskId") or reply["PushTaskId"]
+        submission = batch.accepted((ids,), reply["RequestId"], now)
+        self.stray("accepted/" + accepted_key(submission, now + 60), encode_submission(submission))
 
     def pieces(self) -> list[dict[str, Any]]:
         """List what was given up, piece by piece."""
