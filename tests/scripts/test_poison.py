@@ -1,4 +1,4 @@
-"""The figures of what bad URLs cost: their bounds, that the good ones go, and that what is slow is killed and counted."""
+"""The figures of what bad URLs cost: their bounds, that the good ones go, and that what is slow is killed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from scripts.benchmark import poison
 from scripts.benchmark.__main__ import FIGURES
-from scripts.benchmark.functions import Functions
+from scripts.benchmark.functions import Functions, event_of
 from scripts.benchmark.poison import BAD_DOMAIN, FAILING, REJECTED, Trial, Work, chosen, ended, search, try_batch
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
@@ -89,13 +89,13 @@ def test_what_never_ends_says_so() -> None:
 def test_a_function_is_killed_at_its_time_limit() -> None:
     """What would run on does nothing any more, gives nothing back, and is counted; the next one starts anew."""
     clock = VirtualClock(poison.START)
-    cloud = LocalCloud(Options(latencies={"cdn": 61.0}), clock)
+    cloud = LocalCloud(Options(latencies={"oss": 4.5, "cdn": 9.0, "sls": 9.0}), clock)
     facts = cloud.options.facts_in_process()
     functions = Functions(facts, {name: cloud.handle_for(name) for name in ("cdn", "oss", "sls")}, clock)
     warm = functions.instance("object_created")
-    event = poison.event_of(facts, ["a.html"], poison.START)
+    event = event_of(facts, ["a.html"], poison.START)
     functions.receive(event)
-    assert (1, poison.START + 60) == (functions.killed, clock.now())
-    leases = [key for key in cloud.oss.keys("refresh-spool") if "/lease/drain/" in key]
-    assert [True] == [key.endswith("-held") for key in leases]
+    assert 1 == functions.killed
+    assert poison.START + 60 <= clock.now() < poison.START + 70
+    assert not [key for key in cloud.oss.keys("refresh-spool") if key.endswith("-free")]
     assert functions.instance("object_created") is not warm
