@@ -262,16 +262,16 @@ def refused(sizes: Sequence[int]) -> Iterator[Row]:
             yield found.row("refused", size, "an hour")
 
 
-def outage(_sizes: Sequence[int] = (), hours: Sequence[int] = OUTAGE_HOURS) -> Iterator[Row]:
+def outage(_sizes: Sequence[int] = (), hours: Sequence[float] = OUTAGE_HOURS) -> Iterator[Row]:
     """Let the CDN be silent for hours, while objects are uploaded all the time."""
     for each in hours:
         with world(DOMAINS[:1]) as found:
             found.is_silent[0] = True
             uploads = _upload(found, each * 3_600)
-            yield found.row("outage", uploads, f"{each} hours", hours=each)
+            yield found.row("outage", uploads, f"{each:g} hours", hours=each)
             found.is_silent[0] = False
             rounds = found.until_nothing_waits()
-            yield found.row("outage", uploads, f"after {each} hours, until nothing waits", hours=each, rounds=rounds)
+            yield found.row("outage", uploads, f"after {each:g} hours, until nothing waits", hours=each, rounds=rounds)
 
 
 def _upload(found: World, seconds: float) -> int:

@@ -69,7 +69,7 @@ def test_an_hour_of_refusals_leaves_no_record_a_task() -> None:
 
 def test_an_outage_costs_reads_in_proportion_to_its_length() -> None:
     """Twice as long a silence, with uploads all the time: about twice the calls; then nothing is left waiting."""
-    short, after_short, long, after_long = growth.outage(hours=(1, 2))
+    short, after_short, long, after_long = growth.outage(hours=(0.5, 1))
     assert short["size"] * 2 == long["size"]
     assert long["oss_calls"] <= 2.5 * short["oss_calls"]
     assert (0, 0) == (short["invocations_killed"], long["invocations_killed"])
