@@ -274,7 +274,6 @@ def test_every_error_has_its_rule() -> None:
         answered([ONE], CdnError("Unheard"))
 
 
-@pytest.mark.xfail(strict=True, reason="only an acceptance ends the trouble of everything")
 @pytest.mark.parametrize("error", [REJECTED, *SPENT, Refused("ServiceBusy")])
 def test_an_answer_of_the_cdns_own_ends_its_trouble(error: CdnError) -> None:
     """Whoever refuses one target for its content is there: the others need not go one a round."""

@@ -234,7 +234,6 @@ def test_a_call_is_cut_until_it_fits(most: int) -> None:
     assert {task.this_try for task in tasks} == judge.of(State.ACCEPTED)
 
 
-@pytest.mark.xfail(strict=True, reason="the other half of a search is forgotten where its half is too large")
 def test_the_other_half_is_not_forgotten_where_a_half_is_too_large() -> None:
     """It goes in this round like what was laid aside, instead of beginning anew in the next."""
     decision = answered(Call((ONE, TWO), other=(THREE,), aside=(FOUR,)), TooLarge("SingleRequest.OverLimit"))
@@ -317,9 +316,6 @@ def _driven(tasks: Sequence[Task], verdict: Capacity, error: CdnError) -> Judge:
 
 @pytest.mark.parametrize("error", SPENT, ids=["minute", "day"])
 @pytest.mark.parametrize("left", [1, 20, 61])
-@pytest.mark.xfail(
-    strict=True, reason="what leaves less than a sixteenth of a call is never found, however often tried"
-)
 def test_little_that_is_left_is_used_too(error: CdnError, left: int) -> None:
     """Others spend from the same minute each minute: a pile of a thousand must not stop itself."""
     judge = _driven(files(1_000), Capacity(left, error), error)

@@ -293,7 +293,6 @@ def test_a_domain_in_trouble_is_held_and_counted_against_nobody() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="each call that came to nothing counts as a try of its domain")
 def test_several_calls_of_one_look_are_one_try_of_their_domain() -> None:
     """Seven calls that were lost together must not make the domain wait for fifteen minutes at once."""
     calls = [asked(once_unknown(task), is_none=True, created=BEGUN + n / 10) for n, task in enumerate(files(7))]

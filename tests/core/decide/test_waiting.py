@@ -137,7 +137,6 @@ def test_a_prefetch_waits_while_its_refresh_is_unfinished(where: str) -> None:
     assert [] == decision.calls
 
 
-@pytest.mark.xfail(strict=True, reason="a refresh of unknown outcome that waits elsewhere is not seen by its prefetch")
 def test_a_prefetch_waits_while_the_outcome_of_its_refresh_is_unknown() -> None:
     """Wherever the refresh's note lies: it may be under way, and would take away what was fetched."""
     decision = waiting(PREFETCH, elsewhere=(ONE,), held=frozenset({ONE.this_try}))
@@ -233,7 +232,6 @@ def test_yesterdays_books_bind_nobody() -> None:
     assert [(ONE,)] == [call.tasks for call in waiting(ONE, books=yesterday).calls]
 
 
-@pytest.mark.xfail(strict=True, raises=LookupError, reason="a shape that this provider does not know stops all others")
 def test_a_target_that_the_provider_does_not_know_stops_nobody() -> None:
     """A newer version, or a person, may have noted a prefetch of a folder: it is set aside, and the others go."""
     odd = msgspec.structs.replace(ONE, target=Target(Kind.PREFETCH, Form.DIRECTORY, f"{HOST}/d/"))
@@ -241,7 +239,6 @@ def test_a_target_that_the_provider_does_not_know_stops_nobody() -> None:
     assert [(TWO,)] == [call.tasks for call in decision.calls]
 
 
-@pytest.mark.xfail(strict=True, reason="what was noted for another provider or account is sent to this one")
 @pytest.mark.parametrize("field", ["provider", "account"])
 def test_what_is_for_another_cdn_or_account_is_not_sent_to_this_one(field: str) -> None:
     """After a rollback a note of a newer version may name one that this version has no adapter for."""

@@ -415,7 +415,6 @@ def test_what_cannot_be_read_says_why(decode: Callable[[bytes], Any], body: byte
         decode(body)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="odd counts of a record of the first format raise TypeError")
 @pytest.mark.parametrize("counts", ['"attempt":null', '"attempt":"3"', '"attempt":1,"failures":"1"'])
 def test_odd_counts_are_undecodable(counts: str) -> None:
     """One damaged record is set aside; anything but `Undecodable` would stop all others."""
@@ -423,7 +422,6 @@ def test_odd_counts_are_undecodable(counts: str) -> None:
         codec.decode_tasks(b'[{"id":"a","url":"https://h/","kind":"refresh",%s}]' % counts.encode())
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="what a submission covers may be no list: TypeError")
 @pytest.mark.parametrize("covered", ["null", "5", "true"])
 def test_odd_lists_of_what_is_covered_are_undecodable(covered: str) -> None:
     """The same of an accepted call."""
