@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.plan.books import Books, Hold
+from shared.core.plan.books import Books, Good, Hold
 from shared.core.task import codec
 from shared.core.task.codec import Undecodable
 from shared.core.task.model import (
@@ -272,7 +272,7 @@ BOOKS = Books(
     20_455,
     {"site": {"url": 2}},
     {"trouble+url+static.example.com": Hold(NOW + 55, NOW, 1, "ServiceBusy", "configuring", told=True)},
-    {"static.example.com": NOW},
+    {"url": {"static.example.com": Good(NOW, PLAIN.target, "site")}},
     kept=True,
 )
 
