@@ -291,14 +291,14 @@ class Capacity:
 @settings(max_examples=60)
 @given(st.integers(1, 1_000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n + 5))))
 def test_a_call_is_made_smaller_until_it_fits(error: CdnError, drawn: tuple[int, int]) -> None:
-    """All but a sixteenth of the call is found to fit, in a few calls; the rest waits, and nothing is lost."""
+    """All but what halving rounds away is found to fit, in a call a halving; the rest waits, and nothing is lost."""
     count, left = drawn
     tasks = files(count)
     judge = _driven(tasks, Capacity(left, error), error)
     accepted = judge.of(State.ACCEPTED)
-    assert min(left, count) - len(accepted) <= count / 16 + 3  # each of three halvings may round one away
+    assert min(left, count) - len(accepted) <= f"{count:b}".count("1") - 1  # where a half is odd, one is rounded away
     assert {task.this_try for task in tasks} - accepted == judge.of(State.WAITING)
-    assert len(judge.calls) <= 10
+    assert len(judge.calls) <= count.bit_length()
 
 
 def _driven(tasks: Sequence[Task], verdict: Capacity, error: CdnError) -> Judge:

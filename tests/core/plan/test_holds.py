@@ -17,12 +17,13 @@ from shared.core.plan.books import (
     QUOTA_READING_SECONDS_MAX,
     SERVICE,
     Books,
+    Good,
     Hold,
     is_free,
     minute_of,
 )
 from shared.core.plan.limits import Limits
-from shared.core.task.model import Batch, Form, Kind, Lane
+from shared.core.task.model import Batch, Form, Kind, Lane, Target
 from shared.core.task.notes import NoteKey
 from shared.core.task.waits import (
     BACKOFF,
@@ -123,17 +124,31 @@ def test_a_success_ends_the_trouble_of_its_domains_and_of_everything() -> None:
     books = Books(holds=dict.fromkeys(slots, Hold(NOW + 9, NOW)))
     after = books.with_success(batch(f"https://{A}/1"), NOW, CDN)
     assert {trouble_of("url", B).slot, trouble_of("prefetch", A).slot, FLOW} == set(after.holds)
-    assert {A: NOW} == after.good
+    assert {"url": {A: good(A, "1")}} == after.good
+
+
+def good(domain: str, path: str = "good", at: float = NOW, kind: Kind = Kind.REFRESH) -> Good:
+    """Make what the books keep of a call that went well."""
+    return Good(at, Target(kind, Form.FILE, f"https://{domain}/{path}"), "site")
 
 
 def test_a_success_is_remembered_as_the_latest() -> None:
     """Of many domains the ones longest ago are forgotten first."""
-    books = Books(good={A: NOW - 9} | {str(number): NOW - 9 for number in range(DOMAINS_REMEMBERED_MAX)})
+    older = {A: good(A, at=NOW - 9)} | {str(n): good(str(n), at=NOW - 9) for n in range(DOMAINS_REMEMBERED_MAX)}
+    books = Books(good={"url": older})
     books = books.with_success(batch(f"https://{A}/1", f"https://{B}/1"), NOW, CDN)
-    assert DOMAINS_REMEMBERED_MAX == len(books.good)
-    assert [A, B] == list(books.good)[-2:]
-    assert ("0" in books.good, "1" in books.good, "2" in books.good) == (False, False, True)
-    assert (NOW, NOW) == (books.good[A], books.good[B])
+    last = books.good["url"]
+    assert DOMAINS_REMEMBERED_MAX == len(last)
+    assert [A, B] == list(last)[-2:]
+    assert ("0" in last, "1" in last, "2" in last) == (False, False, True)
+    assert (good(A, "1"), good(B, "1")) == (last[A], last[B])
+
+
+def test_a_success_is_remembered_of_its_unit() -> None:
+    """With a target to send once more; what is known of the other units stays, however many domains these have."""
+    others = {str(n): good(str(n), at=NOW - 9) for n in range(DOMAINS_REMEMBERED_MAX)}
+    books = Books(good={"url": others}).with_success(batch(f"https://{A}/p", kind=Kind.PREFETCH), NOW, CDN)
+    assert {"url": others, "prefetch": {A: good(A, "p", kind=Kind.PREFETCH)}} == books.good
 
 
 def test_an_accepted_probe_does_not_end_what_only_a_completed_task_ends() -> None:
@@ -145,25 +160,30 @@ def test_an_accepted_probe_does_not_end_what_only_a_completed_task_ends() -> Non
 
 
 @pytest.mark.parametrize(
-    ("moment", "domain", "went"),
+    ("moment", "unit", "domain", "went"),
     [
-        (NOW, A, True),
-        (NOW + 0.1, A, False),
-        (NOW, B, False),
-        (NOW - 5, B, True),
-        (NOW, "c.example.com", False),
-        (NOW, "", True),
-        (NOW + 0.1, "", False),
+        (NOW, "url", A, True),
+        (NOW + 0.1, "url", A, False),
+        (NOW, "url", B, False),
+        (NOW - 5, "url", B, True),
+        (NOW, "url", "c.example.com", False),
+        (NOW - 9, "directory", A, False),
+        (NOW + 5, "prefetch", B, True),
+        (NOW - 9, "prefetch", A, False),
+        (NOW + 5, "", "", True),
+        (NOW + 5.1, "", "", False),
     ],
 )
-def test_it_is_known_since_when_calls_have_gone_well(moment: float, domain: str, went: bool) -> None:  # noqa: FBT001 - a table
-    """For one domain, or for any."""
-    assert went is Books(good={A: NOW, B: NOW - 5}).went_well_since(moment, domain)
+def test_it_is_known_since_when_calls_have_gone_well(moment: float, unit: str, domain: str, went: bool) -> None:  # noqa: FBT001 - a table
+    """Of one unit for one domain, or any."""
+    last = {"url": {A: good(A), B: good(B, at=NOW - 5)}, "prefetch": {B: good(B, at=NOW + 5, kind=Kind.PREFETCH)}}
+    assert went is Books(good=last).went_well_since(moment, unit, domain)
 
 
 def test_nothing_has_gone_well_at_first() -> None:
     """Books of nothing know of no success."""
     assert not Books().went_well_since(0.0)
+    assert not Books().went_well_since(0.0, "url", A)
 
 
 def test_failing_origins_are_taken_over_from_who_follows_calls() -> None:

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from shared.core.plan.books import ACCOUNT, SERVICE, Books, Hold
+from shared.core.plan.books import ACCOUNT, SERVICE, Books, Hold, minute_of
 from shared.core.plan.limits import Limits
 from shared.core.plan.planning import Call, Plan, Refreshes, joined
 from shared.core.task.covers import covers, voids
 from shared.core.task.model import Form, Kind, Lane, Task
 from shared.core.task.notes import Place
-from shared.core.task.waits import REFRESH, quota_of, trouble_of
+from shared.core.task.waits import REFRESH, minute_of_domain, quota_of, trouble_of
 from tests import strategies
 from tests.core.plan.plans import (
     ANY_BOOKS,
@@ -171,12 +171,37 @@ def test_a_probe_may_not_overspend() -> None:
 
 
 @pytest.mark.parametrize("slot", [SERVICE, ACCOUNT])
-@pytest.mark.parametrize(("tries", "probed"), [(0, 0), (1, 1), (4, 1)])
+@pytest.mark.parametrize(("tries", "probed"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 0)])
 def test_of_everything_one_target_goes_while_the_cdn_is_in_trouble(slot: str, tries: int, probed: int) -> None:
-    """One refresh, another one each time; nothing moves but that."""
+    """The most urgent one first, another one each time; nothing moves but that."""
     tasks = [*files(3), make_task(f"{HOST}/p", kind=Kind.PREFETCH, time=NOW - 9)]
     books = Books(holds={slot: Hold(NOW, NOW - 60, tries)})
-    assert Plan((Call((files(3)[probed],), is_probe=True),)) == plan(tasks, books)
+    assert Plan((Call((tasks[probed],), is_probe=True),)) == plan([tasks[-1], *tasks[:-1]], books)
+
+
+@pytest.mark.parametrize(("tries", "probed"), [(0, "a0"), (1, "b0"), (2, "a1"), (3, "b1"), (4, "a2"), (5, "b0")])
+def test_probes_of_everything_take_the_domains_in_turn(tries: int, probed: str) -> None:
+    """A domain that is in trouble itself does not stand in the others' way; of each another target each time."""
+    tasks = [*files(3, age=9), *files(2, f"https://{B}")]
+    (probe,) = plan(tasks, Books(holds={SERVICE: Hold(NOW, NOW, tries)})).calls
+    assert [f"https://{probed[0]}.example.com/{probed[1]}.css"] == urls(probe)
+
+
+def test_the_probe_of_everything_is_none_of_which_others_came_to_nothing() -> None:
+    """What was part of a lost call may be what is lost; where all were, one of these goes."""
+    suspects = [msgspec.structs.replace(task, unknowns=1) for task in files(2, age=9)]
+    fresh = make_task(f"{HOST}/fresh")
+    for tries in range(3):
+        books = Books(holds={SERVICE: Hold(NOW, NOW, tries)})
+        assert [(fresh,)] == [call.tasks for call in plan([*suspects, fresh], books).calls]
+        assert [(suspects[tries % 2],)] == [call.tasks for call in plan(suspects, books).calls]
+
+
+def test_the_probe_of_everything_goes_with_all_tasks_of_its_target() -> None:
+    """One unit covers them."""
+    twins = (make_task(f"{HOST}/a", time=NOW - 9), make_task(f"{HOST}/a", lane=Lane.REMOVED))
+    (probe,) = plan(list(twins), Books(holds={ACCOUNT: Hold(NOW, NOW, 3)})).calls
+    assert ({*twins}, True) == ({*probe.tasks}, probe.is_probe)
 
 
 def test_where_only_prefetches_wait_one_of_these_is_the_probe() -> None:
@@ -261,16 +286,46 @@ def test_a_task_that_lies_in_two_notes_joins_once() -> None:
     going = make_task(f"{HOST}/a", lane=Lane.REMOVED)
     waiting = make_task(f"{HOST}/a", time=NOW - 9)
     (call,) = joined(plan([going]), [waiting, msgspec.structs.replace(waiting)]).calls
-    assert len(call.tasks) == len({task.this_try for task in call.tasks})
+    assert [waiting.this_try, going.this_try] == [task.this_try for task in call.tasks]
+
+
+def test_a_task_that_goes_and_lies_elsewhere_too_goes_once() -> None:
+    """The note that it goes from is one of two."""
+    (call,) = joined(plan(files(1)), files(1)).calls
+    assert files(1) == [*call.tasks]
+    old = make_task(f"{HOST}/a", kind=Kind.PREFETCH, time=NOW - 5, key="a")
+    removal = make_task(f"{HOST}/a", lane=Lane.REMOVED, key="a")
+    assert (old,) == joined(plan([removal]), [old, msgspec.structs.replace(old)]).void
 
 
 # -- the probe of everything keeps the other rules ------------------------------------------------------
 
 
-def test_a_probe_of_everything_may_not_overspend() -> None:
-    """Where the day leaves nothing, the probe is refused for that, call by call, for every task that waits."""
-    books = Books(NOW, {"url": 9}, {"url": 0}, holds={SERVICE: Hold(NOW, NOW, 1)})
-    assert () == plan(files(3), books).calls
+@pytest.mark.parametrize(("left", "goes"), [(0, False), (1, True)])
+def test_a_probe_of_everything_may_not_overspend(left: int, *, goes: bool) -> None:
+    """Where the day leaves nothing, the probe would be refused for that: all wait for the day instead."""
+    books = Books(NOW, {"url": 9}, {"url": left}, holds={SERVICE: Hold(NOW, NOW, 1)})
+    made = plan(files(3), books)
+    assert goes is bool(made.calls)
+    assert ({} if goes else {task.url: Place(quota_of("url")) for task in files(3)}) == reasons(made)
+
+
+@pytest.mark.parametrize(("used", "goes"), [(7, False), (6, True)])
+def test_a_probe_of_everything_keeps_within_its_minute(used: int, *, goes: bool) -> None:
+    """A full minute of its domain lets another domain's target go."""
+    books = Books(minute=minute_of(NOW), in_minute={"url": {A: used}}, holds={SERVICE: Hold(NOW, NOW)})
+    made = plan([*files(1, age=9), *files(1, f"https://{B}")], books, Limits(7))
+    assert [A if goes else B] == [call.target.domain for call in made.calls]
+    assert ({} if goes else {f"{HOST}/0.css": Place(minute_of_domain("url", A))}) == reasons(made)
+
+
+def test_a_probe_of_everything_keeps_the_reserve() -> None:
+    """What only removals may use is a removal's."""
+    books = Books(NOW, {"url": 100}, {"url": 5}, holds={SERVICE: Hold(NOW, NOW)})
+    removal = make_task(f"{HOST}/gone", lane=Lane.REMOVED)
+    made = plan([*files(1, age=9), removal], books, Limits(reserve_percent=5))
+    assert [(removal,)] == [call.tasks for call in made.calls]
+    assert {f"{HOST}/0.css": Place(quota_of("url"))} == reasons(made)
 
 
 def test_a_probe_of_everything_is_no_prefetch_beside_its_refresh() -> None:
@@ -278,10 +333,25 @@ def test_a_probe_of_everything_is_no_prefetch_beside_its_refresh() -> None:
     prefetch, refresh = make_task(f"{HOST}/a", kind=Kind.PREFETCH), make_task(f"{HOST}/a")
     books = Books(holds={SERVICE: Hold(NOW, NOW, 1)})
     assert () == plan([prefetch], books, refreshes=[refresh]).calls
+    assert [(refresh,)] == [call.tasks for call in plan([prefetch, refresh], books).calls]
+    free = make_task(f"{HOST}/b", kind=Kind.PREFETCH)
+    assert [(free,)] == [call.tasks for call in plan([prefetch, free], books, refreshes=[refresh]).calls]
 
 
-def test_a_probe_of_everything_is_of_no_domain_that_is_held_back() -> None:
+def test_a_removal_makes_prefetches_void_also_while_the_cdn_is_in_trouble() -> None:
+    """What is void is over, and no probe."""
+    old = make_task(f"{HOST}/a", kind=Kind.PREFETCH, time=NOW - 9, key="a")
+    removal = make_task(f"{HOST}/a", lane=Lane.REMOVED, key="a")
+    made = plan([old], Books(holds={SERVICE: Hold(NOW, NOW)}), refreshes=[removal])
+    assert Plan(void=(old,)) == made
+
+
+@pytest.mark.parametrize(("due", "domain"), [(NOW + 0.1, B), (NOW, A)])
+def test_a_probe_of_everything_is_of_no_domain_that_is_held_back(due: float, domain: str) -> None:
     """A domain that is known to be refused tells nothing of the others: one that is not is tried."""
-    books = Books(holds={SERVICE: Hold(NOW, NOW, 0), trouble_of("url", A).slot: Hold(NOW + 99, NOW, 1)})
-    (probe,) = plan([*files(3, age=9), *files(1, f"https://{B}")], books).calls
-    assert B == probe.target.domain
+    books = Books(holds={SERVICE: Hold(NOW, NOW, 0), trouble_of("url", A).slot: Hold(due, NOW, 1)})
+    made = plan([*files(3, age=9), *files(1, f"https://{B}")], books)
+    (probe,) = made.calls
+    assert domain == probe.target.domain
+    held = {task.url: Place(trouble_of("url", A)) for task in files(3)}
+    assert (held if domain == B else {}) == reasons(made)
