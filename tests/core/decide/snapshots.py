@@ -10,9 +10,10 @@ import msgspec
 from shared.cloud.provider.facts import ALIBABA_CDN as CDN
 from shared.core.decide import Asked, Decision, Facts, Reply, Snapshot, decide
 from shared.core.errors import CdnError, MinuteSpent, QuotaSpent, Rejected
-from shared.core.plan.books import Books
+from shared.core.plan.books import Books, Good
 from shared.core.plan.limits import Limits
 from shared.core.plan.planning import Call
+from shared.core.plan.retry import MEANWHILE_SECONDS
 from shared.core.task.model import Batch, State, Submission, Task, Try, digest
 from shared.core.task.notes import Place
 from shared.core.task.rows import Accepted, CdnTask, RowState
@@ -21,6 +22,8 @@ from shared.core.task.waits import trouble_of
 from tests import strategies
 from tests.strategies import NOW, make_task
 
+BEGUN = NOW - 60
+"""When calls of unknown outcome were begun, where nothing else is said."""
 A, B = "a.example.com", "b.example.com"
 HOST = f"https://{A}"
 FACTS = Facts(
@@ -74,7 +77,7 @@ def answered(
     return decide(snapshot, FACTS, at)
 
 
-def asked(tasks: Sequence[Task], rows: Iterable[CdnTask] = (), created: float = NOW - 60, **fields: object) -> Asked:
+def asked(tasks: Sequence[Task], rows: Iterable[CdnTask] = (), created: float = BEGUN, **fields: object) -> Asked:
     """Make a call of unknown outcome, with what the task list has shown of it."""
     call = batch(tasks, created)
     return msgspec.structs.replace(Asked(key_of(call), call, tuple(rows), since=created - 2), **fields)
@@ -89,6 +92,29 @@ def looked_up(
 ) -> Decision:
     """Decide about calls of unknown outcome."""
     return decide(Snapshot(books or Books(), places or {}, calls, tuple(known)), FACTS, at)
+
+
+SHORTLY_BEFORE = BEGUN - MEANWHILE_SECONDS
+
+
+def good(a: float = 0.0, b: float = 0.0, unit: str = "url") -> Books:
+    """Make books by which calls of a unit for the two domains were last accepted at some moments, or never."""
+    last = {
+        name: Good(at, make_task(f"https://{name}/good.css", time=1.0).target, "site")
+        for name, at in ((A, a), (B, b))
+        if at
+    }
+    return Books(good={unit: last})
+
+
+GOOD = good(NOW - 30, NOW - 30)
+"""Calls for both domains were accepted after the one in question was begun."""
+ONLY_OTHERS_GOOD = good(SHORTLY_BEFORE - 1, NOW - 30)
+
+
+def once_unknown(*tasks: Task, **fields: object) -> tuple[Task, ...]:
+    """Let tasks have been part of one call that came to nothing."""
+    return tuple(msgspec.structs.replace(task, unknowns=1, **fields) for task in tasks)
 
 
 def row(url: str, task_id: str = "1", created: float = NOW - 59, object_type: str = "file") -> CdnTask:

@@ -6,23 +6,20 @@ import msgspec
 import pytest
 
 from shared.core.decide import Decision
-from shared.core.decide.replies import SERVICE_PAUSE_SECONDS
 from shared.core.decide.unknowns import NOTHING, Asked, of_asked
-from shared.core.plan.books import SERVICE, Books, Good, Hold
-from shared.core.plan.retry import BLAMED_TRIES_MAX, MEANWHILE_SECONDS
-from shared.core.task.model import Form, Kind, Result, State, Step, Submission, Task, Try, digest
+from shared.core.task.model import Form, Kind, Result, State, Submission, Task, Try, digest
 from shared.core.task.notes import Place
-from shared.core.task.waits import BACKOFF, READY, trouble_of
+from shared.core.task.waits import BACKOFF
 from tests.core.decide.snapshots import (
+    BEGUN,
     FACTS,
+    GOOD,
     HOST,
     ONE,
     OTHERS,
     THREE,
-    TROUBLE,
     TWO,
     A,
-    B,
     asked,
     batch,
     fates,
@@ -33,29 +30,6 @@ from tests.core.decide.snapshots import (
     rows_of,
 )
 from tests.strategies import NOW, make_task
-
-BEGUN = NOW - 60
-SHORTLY_BEFORE = BEGUN - MEANWHILE_SECONDS
-
-
-def good(a: float = 0.0, b: float = 0.0, unit: str = "url") -> Books:
-    """Make books by which calls of a unit for the two domains were last accepted at some moments, or never."""
-    last = {
-        name: Good(at, make_task(f"https://{name}/good.css", time=1.0).target, "site")
-        for name, at in ((A, a), (B, b))
-        if at
-    }
-    return Books(good={unit: last})
-
-
-GOOD = good(NOW - 30, NOW - 30)
-"""Calls for both domains were accepted after the one in question was begun."""
-ONLY_OTHERS_GOOD = good(SHORTLY_BEFORE - 1, NOW - 30)
-
-
-def once_unknown(*tasks: Task, **fields: object) -> tuple[Task, ...]:
-    """Let tasks have been part of one call that came to nothing."""
-    return tuple(msgspec.structs.replace(task, unknowns=1, **fields) for task in tasks)
 
 
 def sent(*tasks: Task, created: float = NOW - 50, ids: tuple[str, ...] = ("9",), request_id: str = "R") -> Submission:
@@ -229,166 +203,6 @@ def test_samples_that_are_surely_not_there_speak_for_the_whole_call_too() -> Non
     )
 
 
-# -- it came to nothing ----------------------------------------------------------------------------------
-
-
-def test_a_call_of_one_domain_goes_again_as_a_whole_the_first_time() -> None:
-    """Apart from all others, counted once, at once."""
-    decision = looked_up(asked([ONE, TWO], is_none=True), books=GOOD)
-    assert 1 == len({task.part for task in moved(decision, State.WAITING)})
-    assert [(1, 1, 0, True)] * 2 == [
-        (task.unknowns, task.calls_tried, task.blamed, bool(task.part)) for task in moved(decision, State.WAITING)
-    ]
-    assert {Place(READY)} == {move.place for move in decision.moves}
-    assert ([], {"unknown: goes again as a whole"}) == (decision.outcomes, decision.branches)
-    assert {} == decision.books.holds
-
-
-def test_a_call_of_several_domains_goes_again_by_domain() -> None:
-    """So that one domain's trouble is that domain's."""
-    decision = looked_up(asked([ONE, *OTHERS, TWO], is_none=True))
-    parts = {task.url: task.part for task in moved(decision, State.WAITING)}
-    assert parts[ONE.url] == parts[TWO.url] != parts[OTHERS[0].url] == parts[OTHERS[1].url]
-    assert {"unknown: goes again by domain"} == decision.branches
-    again = looked_up(asked(once_unknown(ONE, *OTHERS), is_none=True), books=Books())
-    assert {"unknown: goes again by domain"} == again.branches
-
-
-def test_each_call_that_goes_again_is_a_part_of_its_own() -> None:
-    """Two calls that came to nothing are not thrown together."""
-    decision = looked_up(asked([ONE], is_none=True), asked([TWO], is_none=True, created=NOW - 50))
-    assert 2 == len({task.part for task in moved(decision, State.WAITING)})
-
-
-def test_a_call_that_came_to_nothing_again_goes_in_parts_where_others_of_its_domain_went() -> None:
-    """Eight parts, each level of the search costing a wait for rows; nothing is lost."""
-    tasks = once_unknown(*files(20), part="before", calls_tried=1)
-    decision = looked_up(asked(tasks, is_none=True), books=GOOD)
-    again = moved(decision, State.WAITING)
-    assert sorted(task.id for task in tasks) == sorted(task.id for task in again)
-    assert 8 == len({task.part for task in again})
-    assert {(2, 2, 0)} == {(task.unknowns, task.calls_tried, task.blamed) for task in again}
-    assert {"unknown: goes again in parts"} == decision.branches
-
-
-@pytest.mark.parametrize(
-    ("books", "branch"),
-    [
-        (good(a=BEGUN), "unknown: goes again in parts"),
-        (good(a=SHORTLY_BEFORE), "unknown: goes again in parts"),
-        (good(a=SHORTLY_BEFORE - 0.1, b=SHORTLY_BEFORE), "unknown: the domain is in trouble"),
-        (good(a=SHORTLY_BEFORE - 0.1, b=SHORTLY_BEFORE - 0.1), "unknown: the CDN is in trouble"),
-        (good(b=NOW), "unknown: the domain is in trouble"),
-        (good(a=NOW, unit="prefetch"), "unknown: the domain is in trouble"),
-        (good(b=SHORTLY_BEFORE, unit="directory"), "unknown: the domain is in trouble"),
-        (good(a=SHORTLY_BEFORE - 0.1, unit="prefetch"), "unknown: the CDN is in trouble"),
-        (Books(), "unknown: the CDN is in trouble"),
-    ],
-)
-def test_whose_trouble_it_is_follows_from_what_went_meanwhile(books: Books, branch: str) -> None:
-    """Calls of its unit for its domain, shortly before it or since: the content's. Others only: the domain's.
-
-    Where nothing at all went, it is the CDN's.
-    """
-    decision = looked_up(asked(once_unknown(ONE, TWO), is_none=True), books=books)
-    assert {branch} == decision.branches
-
-
-def test_one_task_that_is_known_to_fail_is_enough() -> None:
-    """A call in which any task has failed before is not tried as a whole once more."""
-    decision = looked_up(asked([*once_unknown(ONE), TWO], is_none=True), books=GOOD)
-    assert {"unknown: goes again in parts"} == decision.branches
-
-
-def test_a_domain_in_trouble_is_held_and_counted_against_nobody() -> None:
-    """Its tasks wait for its trouble, told apart from new ones."""
-    tasks = once_unknown(ONE, TWO, calls_tried=1, part="p")
-    decision = looked_up(asked([*tasks, THREE], is_none=True), books=ONLY_OTHERS_GOOD)
-    words = "the CDN did not carry the call out"
-    assert {TROUBLE.slot: Hold(NOW + 55, NOW, 1, NOTHING, words)} == decision.books.holds
-    assert [*tasks, *once_unknown(THREE)] == moved(decision, State.WAITING)
-    assert {Place(TROUBLE)} == {move.place for move in decision.moves}
-    assert [(Result.DEFERRED, TROUBLE.slot, f"{NOTHING}: {words}")] * 3 == [
-        (each.result, each.code, each.message) for each in decision.outcomes
-    ]
-
-
-def test_several_calls_of_one_look_are_one_try_of_their_domain() -> None:
-    """Seven calls that were lost together must not make the domain wait for fifteen minutes at once."""
-    calls = [asked(once_unknown(task), is_none=True, created=BEGUN + n / 10) for n, task in enumerate(files(7))]
-    decision = looked_up(*calls, books=ONLY_OTHERS_GOOD)
-    held = decision.books.holds[TROUBLE.slot]
-    assert (NOW + 55, 1) == (held.due, held.tries)
-    assert {Place(TROUBLE)} == {move.place for move in decision.moves}
-    assert 7 == len(decision.moves)
-
-
-@pytest.mark.parametrize(("due", "tries"), [(NOW + 0.1, 3), (NOW, 4), (NOW - 9, 4)])
-def test_a_call_that_was_lost_before_its_domain_was_held_is_no_further_try(due: float, tries: int) -> None:
-    """Only what goes after the pause is over is one."""
-    books = msgspec.structs.replace(ONLY_OTHERS_GOOD, holds={TROUBLE.slot: Hold(due, NOW - 99, 3)})
-    held = looked_up(asked(once_unknown(ONE), is_none=True), books=books).books.holds[TROUBLE.slot]
-    assert (tries, due if tries == 3 else NOW + 115) == (held.tries, held.due)
-
-
-@pytest.mark.parametrize(
-    ("age", "pause"),
-    [(0, SERVICE_PAUSE_SECONDS), (20, SERVICE_PAUSE_SECONDS - 20), (SERVICE_PAUSE_SECONDS, 0), (60, 0)],
-)
-def test_where_nothing_goes_the_cdn_is_held_and_nothing_is_held_against_the_tasks(age: float, pause: float) -> None:
-    """They stay ready as they are; one call is tried a minute, counted from the call that came to nothing."""
-    tasks = once_unknown(ONE, TWO, calls_tried=1, part="p")
-    decision = looked_up(asked([*tasks, THREE], is_none=True, created=NOW - age))
-    words = "the CDN did not carry the call out"
-    assert {SERVICE: Hold(NOW + pause, NOW, 1, NOTHING, words)} == decision.books.holds
-    assert [*tasks, *once_unknown(THREE)] == moved(decision, State.WAITING)
-    assert ({Place(READY)}, []) == ({move.place for move in decision.moves}, decision.outcomes)
-
-
-def test_a_single_target_is_blamed_where_others_of_its_domain_went() -> None:
-    """It waits by itself, longer each time, with a step in its history and a record."""
-    (task,) = once_unknown(ONE, calls_tried=1)
-    twin = msgspec.structs.replace(make_task(ONE.url, time=NOW - 9), unknowns=1, blamed=2)
-    decision = looked_up(asked([task, twin], is_none=True), books=GOOD)
-    first, second = decision.moves
-    assert (2, 2, 1, State.WAITING, Place(BACKOFF, NOW + 45)) == (
-        first.task.unknowns,
-        first.task.calls_tried,
-        first.task.blamed,
-        first.state,
-        first.place,
-    )
-    assert (3, Place(BACKOFF, NOW + 105)) == (second.task.blamed, second.place)
-    words = "others of its domain were accepted meanwhile"
-    assert (Step(NOW, Result.UNCERTAIN, NOTHING, words),) == first.task.history
-    assert [(Result.DEFERRED, NOTHING, words, NOW + 45), (Result.DEFERRED, NOTHING, words, NOW + 105)] == [
-        (each.result, each.code, each.message, each.due) for each in decision.outcomes
-    ]
-    assert {"unknown: blamed, goes again later"} == decision.branches
-
-
-@pytest.mark.parametrize(("blamed", "is_over"), [(BLAMED_TRIES_MAX - 2, False), (BLAMED_TRIES_MAX - 1, True)])
-def test_what_is_blamed_for_the_last_time_is_given_up(blamed: int, *, is_over: bool) -> None:
-    """With a reason that says how often, and all of its history."""
-    (task,) = once_unknown(ONE, blamed=blamed)
-    task = task.with_step(Step(NOW - 999, Result.UNCERTAIN, NOTHING))
-    decision = looked_up(asked([task], is_none=True), books=GOOD)
-    assert {task.this_try: State.DEAD if is_over else State.WAITING} == fates(decision)
-    if is_over:
-        (move,) = decision.moves
-        why = "8 calls for it alone came to nothing while others of its domain were accepted"
-        assert (f"{NOTHING}: {why}", Result.DEAD, why) == (
-            move.reason,
-            move.task.history[-1].result,
-            move.task.history[-1].message,
-        )
-        assert (BLAMED_TRIES_MAX, [Result.UNCERTAIN, Result.DEAD]) == (
-            move.task.blamed,
-            [step.result for step in move.task.history],
-        )
-        assert {"unknown: blamed, given up"} == decision.branches
-
-
 # -- covered since ---------------------------------------------------------------------------------------
 
 
@@ -486,13 +300,6 @@ def test_what_was_forgotten_and_is_covered_since_does_not_go() -> None:
         asked([ONE], is_forgotten=True, created=NOW - 4 * 86_400), known=[sent(make_task(ONE.url, time=NOW - 20))]
     )
     assert {ONE.this_try: State.SUPERSEDED} == fates(decision)
-
-
-def test_trouble_is_of_a_unit_of_a_domain() -> None:
-    """Prefetches that come to nothing do not hold back refreshes."""
-    prefetch = msgspec.structs.replace(make_task(f"{HOST}/p", kind=Kind.PREFETCH), unknowns=1)
-    decision = looked_up(asked([prefetch], is_none=True), books=ONLY_OTHERS_GOOD)
-    assert [trouble_of("prefetch", A).slot] == list(decision.books.holds)
 
 
 def test_it_is_told_about_which_calls_nothing_is_known_yet() -> None:

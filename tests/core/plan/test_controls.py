@@ -17,9 +17,11 @@ from tests.core.plan.plans import HOST, A, B, files, plan, urls
 from tests.strategies import NOW, make_task
 
 
-def went_well(target: Target, at: float = NOW - 600, *, unit: str = "url", **holds: Hold) -> Books:
+def went_well(
+    target: Target, holds: dict[str, Hold] | None = None, *, at: float = NOW - 600, unit: str = "url"
+) -> Books:
     """Make books by which a target was accepted, longer ago than what still is a witness."""
-    return Books(good={unit: {target.domain: Good(at, target, "site")}}, holds=holds)
+    return Books(good={unit: {target.domain: Good(at, target, "site")}}, holds=holds or {})
 
 
 def suspect(path: str = "/bad", *, blamed: int = 0, host: str = HOST, **fields: Any) -> Task:
@@ -44,7 +46,7 @@ def check_control(made: Plan, target: Target, task: Task) -> None:
 def test_before_a_probe_that_failed_goes_what_went_well(slot: str) -> None:
     """Its answer tells whether the CDN works, and so whether the probe is to blame."""
     task = suspect()
-    check_control(plan([task], went_well(GOOD, **{slot: Hold(NOW, NOW - 60, 1)})), GOOD, task)
+    check_control(plan([task], went_well(GOOD, {slot: Hold(NOW, NOW - 60, 1)})), GOOD, task)
 
 
 def test_what_was_blamed_goes_behind_a_control_where_nothing_else_would_tell() -> None:
@@ -57,7 +59,7 @@ def test_what_was_blamed_goes_behind_a_control_where_nothing_else_would_tell() -
 @pytest.mark.parametrize(("age", "is_sent"), [(MEANWHILE_SECONDS + 0.1, True), (MEANWHILE_SECONDS, False)])
 def test_what_went_well_just_now_need_not_go_again(age: float, *, is_sent: bool) -> None:
     """It is a witness already."""
-    assert is_sent is (2 == len(plan([suspect(blamed=1)], went_well(GOOD, NOW - age)).calls))
+    assert is_sent is (2 == len(plan([suspect(blamed=1)], went_well(GOOD, at=NOW - age)).calls))
 
 
 @pytest.mark.parametrize(
@@ -77,16 +79,16 @@ def test_what_goes_beside_what_was_blamed_is_its_control(beside: Task, *, is_sen
 
 def test_what_is_sound_needs_no_control() -> None:
     """Its first failure is not held against it anyway."""
-    assert [files(1)] == [[*call.tasks] for call in plan(files(1), went_well(GOOD, **IN_TROUBLE)).calls]
+    assert [files(1)] == [[*call.tasks] for call in plan(files(1), went_well(GOOD, IN_TROUBLE)).calls]
 
 
 @pytest.mark.parametrize(
     "books",
     [
         Books(holds=IN_TROUBLE),
-        went_well(make_task(f"https://{B}/good").target, **IN_TROUBLE),
-        went_well(make_task(f"{HOST}/d/", form=Form.DIRECTORY).target, unit="directory", **IN_TROUBLE),
-        went_well(suspect().target, **IN_TROUBLE),
+        went_well(make_task(f"https://{B}/good").target, IN_TROUBLE),
+        went_well(make_task(f"{HOST}/d/", form=Form.DIRECTORY).target, IN_TROUBLE, unit="directory"),
+        went_well(suspect().target, IN_TROUBLE),
     ],
     ids=["nothing", "another domain", "another unit", "itself"],
 )
@@ -98,14 +100,14 @@ def test_only_another_target_of_its_unit_and_domain_is_a_control(books: Books) -
 def test_a_control_is_in_no_prefetchs_way() -> None:
     """It would take away what was fetched, or fetch what is refreshed: then the probe goes alone."""
     task, prefetch = suspect(), suspect("/good", kind=Kind.PREFETCH)
-    books = went_well(GOOD, **IN_TROUBLE)
+    books = went_well(GOOD, IN_TROUBLE)
     for calls in (plan([task, prefetch], books).calls, plan([suspect(blamed=1), prefetch], went_well(GOOD)).calls):
         assert CONTROL not in {each.cause.event_id for call in calls for each in call.tasks}
     fetched = make_task(f"{HOST}/fetched", kind=Kind.PREFETCH).target
     alone = suspect(kind=Kind.PREFETCH)
-    check_control(plan([alone], went_well(fetched, unit="prefetch", **IN_TROUBLE)), fetched, alone)
+    check_control(plan([alone], went_well(fetched, IN_TROUBLE, unit="prefetch")), fetched, alone)
     running = make_task(f"{HOST}/fetched")
-    made = plan([alone], went_well(fetched, unit="prefetch", **IN_TROUBLE), refreshes=[running])
+    made = plan([alone], went_well(fetched, IN_TROUBLE, unit="prefetch"), refreshes=[running])
     assert [(alone,)] == [call.tasks for call in made.calls]
 
 
@@ -116,7 +118,7 @@ def test_one_control_goes_for_all_of_a_unit_and_domain() -> None:
     controls = [task for call in first for task in call.tasks if task.cause.event_id == CONTROL]
     assert 1 == len(controls)
     assert controls == [task for call in second for task in call.tasks if task.cause.event_id == CONTROL]
-    assert controls[0].id != plan(tasks, went_well(GOOD, NOW - 601)).calls[0].tasks[0].id
+    assert controls[0].id != plan(tasks, went_well(GOOD, at=NOW - 601)).calls[0].tasks[0].id
 
 
 def test_where_the_day_leaves_nothing_no_control_goes() -> None:
@@ -124,7 +126,7 @@ def test_where_the_day_leaves_nothing_no_control_goes() -> None:
     none = msgspec.structs.replace(went_well(GOOD), total={"url": 9}, remaining={"url": 0})
     assert () == plan([suspect(blamed=1)], none).calls
     assert () == plan([suspect()], msgspec.structs.replace(none, holds=IN_TROUBLE)).calls
-    held = went_well(GOOD, **{trouble_of("url", A).slot: Hold(NOW + 1, NOW, 1)})
+    held = went_well(GOOD, {trouble_of("url", A).slot: Hold(NOW + 1, NOW, 1)})
     assert () == plan([suspect(blamed=1)], held).calls
 
 
@@ -136,7 +138,7 @@ DOMAIN_IN_TROUBLE = {trouble_of("url", A).slot: Hold(NOW, NOW - 60, 1)}
 @pytest.mark.parametrize("holds", [{}, IN_TROUBLE, DOMAIN_IN_TROUBLE], ids=["nothing", "everything", "the domain"])
 def test_a_control_may_not_overspend(holds: dict[str, Hold]) -> None:
     """Where the day leaves a single unit, a control and what it is for do not both go."""
-    one = msgspec.structs.replace(went_well(GOOD, **holds), total={"url": 9}, remaining={"url": 1})
+    one = msgspec.structs.replace(went_well(GOOD, holds), total={"url": 9}, remaining={"url": 1})
     assert 1 >= sum(len(urls(call)) for call in plan([suspect(blamed=1)], one).calls)
 
 
@@ -144,12 +146,12 @@ def test_a_control_may_not_overspend(holds: dict[str, Hold]) -> None:
 @pytest.mark.parametrize("holds", [{}, IN_TROUBLE, DOMAIN_IN_TROUBLE], ids=["nothing", "everything", "the domain"])
 def test_a_control_keeps_within_its_minute(holds: dict[str, Hold]) -> None:
     """Where the minute takes a single target, a control and what it is for do not both go."""
-    one = msgspec.structs.replace(went_well(GOOD, **holds), minute=minute_of(NOW), in_minute={"url": {A: 6}})
+    one = msgspec.structs.replace(went_well(GOOD, holds), minute=minute_of(NOW), in_minute={"url": {A: 6}})
     assert 1 >= sum(len(urls(call)) for call in plan([suspect(blamed=1)], one, Limits(7)).calls)
 
 
 @OVERSPENDS
 def test_no_control_goes_for_a_probe_that_does_not() -> None:
     """A domain in trouble whose day is spent waits for the day: a control would be refused for that, each round."""
-    none = msgspec.structs.replace(went_well(GOOD, **DOMAIN_IN_TROUBLE), total={"url": 9}, remaining={"url": 0})
+    none = msgspec.structs.replace(went_well(GOOD, DOMAIN_IN_TROUBLE), total={"url": 9}, remaining={"url": 0})
     assert () == plan([suspect()], none).calls
