@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from scripts.benchmark import bursts, cold, latency, package, poison
+from scripts.benchmark import bursts, cold, growth, latency, package, poison
 
 Figure = dict[str, Any]
 
@@ -17,6 +17,7 @@ FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Figure]]] = {
     "hot": bursts.hot,
     "latency": latency.measure,
     "poison": poison.measure,
+    "growth": growth.measure,
     "cold": cold.measure,
     "package": package.measure,
 }
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=200, help="uploads measured one at a time; default %(default)s")
     parser.add_argument("--places", type=int, default=50, help="places of bad URLs in a batch; default %(default)s")
     parser.add_argument("--starts", type=int, default=7, help="cold starts of each kind; default %(default)s")
+    what = f"kinds of piled-up work, of {', '.join(growth.WORKS)}; by default all"
+    parser.add_argument("--works", nargs="+", choices=growth.WORKS, metavar="WORK", help=what)
+    what = "how much is piled up; default %(default)s"
+    parser.add_argument("--sizes", nargs="+", type=int, default=growth.SIZES, metavar="N", help=what)
+    parser.add_argument("--million", action="store_true", help="let a million tasks wait, too")
     asked = parser.parse_args(arguments)
     unknown = set(asked.figures) - FIGURES.keys()
     if unknown:

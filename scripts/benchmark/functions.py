@@ -22,14 +22,13 @@ from typing import Any
 from scripts.cloudprocess import environment_of
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
-from scripts.localcloud.web import Request, Response
+from scripts.localcloud.web import Request, Response, Service
 from shared import flow, logs, wiring
 from shared.core.site.sitefile import read_sites
 from shared.flow.receive import note_event
 from shared.settings import read_settings
 
 LIMIT_SECONDS = 60.0
-Answer = Callable[[Request], Response]
 
 
 class Killed(BaseException):
@@ -68,7 +67,7 @@ class Functions:
     def __init__(
         self,
         facts: Mapping[str, str],
-        services: Mapping[str, Answer],
+        services: Mapping[str, Service],
         clock: VirtualClock,
         *,
         domains: Sequence[str] = (),
@@ -127,20 +126,22 @@ class Functions:
         self._until = self.clock.now() + LIMIT_SECONDS
         try:
             wiring.run(self.instance(name), step, event, context)
+            self._live(0.0)
         except Killed:
             self.killed += 1
             del self._instances[name]
         finally:
             self._until = float("inf")
 
-    def _limited(self, name: str, service: Answer) -> Answer:
-        """Count what a service is asked, and let nobody wait for an answer past the time limit."""
+    def _limited(self, name: str, service: Service) -> Callable[[Request], Response]:
+        """Count what a service is asked; where the time limit is over, nothing more is."""
 
         def answer(request: Request) -> Response:
             self._live(0.0)
             self.calls[name] += 1
             response = service(request)
-            self._live(response.delay_seconds)
+            if not isinstance(response, Response):
+                raise TypeError(f"{name} answers later: it can only be served by a socket")
             return response
 
         return answer

@@ -2,7 +2,8 @@
 
 The functions work on a virtual clock against the local cloud in this process, whose replies take their time, also
 where it refuses; an invocation is killed at its time limit. Its CDN refuses each call that holds a bad URL, as the API
-does: as a whole. The first round is the (last) event's own invocation, each further one a ring of the timer, a minute apart.
+does: as a whole. The first round is the last event's own invocation, each further one a ring of the timer, a minute
+apart.
 
 All has ended once each good URL was accepted and each bad one lies in `dead/`: how long the CDN then takes for what it
 has accepted, five to six minutes, is its own matter.

@@ -84,20 +84,25 @@ class Run:
         """List the schedules that differ from this one in a choice, and end with that."""
         return ((*self.taken[:place], choice) for choice in range(1, self.counts[place]))
 
-    @property
-    def replay(self) -> str:
-        """Write the command that runs this alone."""
+    def told(self, broken: Broken, processes: int) -> dict[str, Any]:
+        """Tell of a breach, with the command that runs this alone, among races of so many processes."""
         schedule = ",".join(map(str, self.schedule)) or "0"
-        return (
-            f"./scripts/simulate --interleavings --case {shlex.quote(self.race)} --lease {self.lease} "
-            f"--schedule {schedule} --json"
-        )
+        asked = f"--processes {processes} --case {shlex.quote(self.race)} --lease {self.lease} --schedule {schedule}"
+        return {
+            "case": self.race,
+            "lease": self.lease,
+            "rule": broken.rule,
+            "message": broken.message,
+            "schedule": list(self.schedule),
+            "replay": f"./scripts/simulate --interleavings {asked} --json",
+        }
 
 
 @dataclass
 class Tally:
     """What some schedules came to."""
 
+    processes: int
     schedules: int = 0
     reached: Counter[str] = field(default_factory=Counter)
     broken_by_rule: Counter[str] = field(default_factory=Counter)
@@ -110,7 +115,7 @@ class Tally:
         self.reached.update(run.reached)
         self.broken_by_rule.update(each.rule for each in run.broken)
         self.bent_by_rule.update(each.rule for each in run.bent)
-        self.broken += [_told(run, each) for each in run.broken[: BROKEN_TOLD_MAX - len(self.broken)]]
+        self.broken += [run.told(each, self.processes) for each in run.broken[: BROKEN_TOLD_MAX - len(self.broken)]]
 
     def add(self, other: Tally) -> None:
         """Take in the figures of other schedules."""
@@ -124,9 +129,9 @@ class Tally:
 def run_one(
     race: Race,
     lease: str,
+    bounds: Bounds,
     schedule: Sequence[int] = (),
     *,
-    bounds: Bounds | None = None,
     changes: Changes | None = None,
     observers: Iterable[Observer] = (),
 ) -> Run:
@@ -138,7 +143,7 @@ def run_one(
     for observer in observers:
         changes = observer.watch(changes, observed.add)
     choices = Choices(schedule)
-    director = Director(choices, bounds or race.bounds(lease))
+    director = Director(choices, bounds)
     world = World(race.scenario, changes=changes, chances=director)
     race.set_up(world)
     director.attend(world, race.hold, race.start, race.processes)
@@ -162,8 +167,8 @@ def run_one(
 def explore(
     race: Race,
     lease: str,
+    bounds: Bounds,
     *,
-    bounds: Bounds | None = None,
     changes: Changes | None = None,
     observers: Iterable[Observer] = (),
 ) -> Iterator[Run]:
@@ -172,7 +177,7 @@ def explore(
     left: list[Schedule] = [()]
     while left:
         schedule = left.pop()
-        run = run_one(race, lease, schedule, bounds=bounds, changes=changes, observers=observers)
+        run = run_one(race, lease, bounds, schedule, changes=changes, observers=observers)
         for place in range(len(schedule), len(run.taken)):
             mark = run.marks[place]
             point = (mark.past, mark.racer, mark.ends)
@@ -213,26 +218,16 @@ def _most_at_once(book: Book) -> int:
     return max(itertools.accumulate(step for _, step in sorted(begun + ended)))
 
 
-def _told(run: Run, broken: Broken) -> dict[str, Any]:
-    return {
-        "case": run.race,
-        "lease": run.lease,
-        "rule": broken.rule,
-        "message": broken.message,
-        "schedule": list(run.schedule),
-        "replay": run.replay,
-    }
-
-
 # -- all of them -----------------------------------------------------------------------------------
 
 
 def command(processes: int, case: str, lease: str, schedule: str, jobs: int) -> dict[str, Any]:
     """Do what the command line asks for: one schedule, one race, or all races of up to so many processes."""
+    races = [race_of(case)] if case else [race for race in RACES if race.weight <= processes]
+    processes = max(processes, *(race.weight for race in races))
     if schedule:
-        return replayed(race_of(case), lease or HONOURED, [int(choice) for choice in schedule.split(",")])
-    races = [race_of(case)] if case else [race for race in RACES if race.processes <= processes]
-    found = summary(races, jobs, [lease] if lease else LEASES)
+        return replayed(races[0], lease or HONOURED, processes, [int(choice) for choice in schedule.split(",")])
+    found = summary(races, processes, jobs, [lease] if lease else LEASES)
     if case:
         for name in ("states", "states_reached"):
             del found[name]  # one race alone does not have to come by all of them
@@ -244,14 +239,14 @@ def is_in_order(found: dict[str, Any]) -> bool:
     return not found["rules_broken"] and found.get("states") == found.get("states_reached")
 
 
-def summary(races: Sequence[Race], jobs: int = 1, leases: Sequence[str] = LEASES) -> dict[str, Any]:
+def summary(races: Sequence[Race], processes: int, jobs: int = 1, leases: Sequence[str] = LEASES) -> dict[str, Any]:
     """Run all schedules of some races on some processes; give the figures that the command prints."""
     started = time.monotonic()
-    pieces = [(race.name, lease) for race in races for lease in leases if lease in race.leases]
-    pieces.sort(key=lambda piece: -race_of(piece[0]).processes)  # the longest first, so that all end together
+    longest_first = sorted(races, key=lambda race: -race.weight)  # so that all jobs end together
+    pieces = [(race.name, lease, processes) for race in longest_first for lease in leases if lease in race.leases]
     cases: dict[str, dict[str, int]] = {race.name: {} for race in races}
-    total = Tally()
-    for (name, lease), tally in _tallies(pieces, jobs):
+    total = Tally(processes)
+    for (name, lease, _), tally in _tallies(pieces, jobs):
         cases[name][lease] = tally.schedules
         total.add(tally)
     wanted = states()
@@ -269,15 +264,15 @@ def summary(races: Sequence[Race], jobs: int = 1, leases: Sequence[str] = LEASES
     }
 
 
-def replayed(race: Race, lease: str, schedule: Sequence[int]) -> dict[str, Any]:
+def replayed(race: Race, lease: str, processes: int, schedule: Sequence[int]) -> dict[str, Any]:
     """Run one schedule, and tell each step of its race."""
-    run = run_one(race, lease, schedule, observers=OBSERVERS)
+    run = run_one(race, lease, race.bounds(lease, processes), schedule, observers=OBSERVERS)
     return {
         "schedules": 1,
         "rules_broken": len(run.broken),
         "steps": run.steps,
-        "broken": [_told(run, each) for each in run.broken],
-        "bent": [_told(run, each) for each in run.bent],
+        "broken": [run.told(each, processes) for each in run.broken],
+        "bent": [run.told(each, processes) for each in run.bent],
     }
 
 
@@ -286,8 +281,8 @@ def states(observers: Iterable[Observer] = OBSERVERS) -> list[str]:
     return sorted({*STATES, *(name for observer in observers for name in observer.names)})
 
 
-Piece = tuple[str, str]
-"""A race and who gets the lease."""
+Piece = tuple[str, str, int]
+"""A race, who gets the lease, and of how many processes the races are among which it is run."""
 
 
 def _tallies(pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Tally]]:
@@ -300,9 +295,9 @@ def _tallies(pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Tally]
 
 def _explored(piece: Piece) -> tuple[Piece, Tally]:
     """Run every schedule of a race."""
-    name, lease = piece
-    tally = Tally()
-    for run in explore(race_of(name), lease, observers=OBSERVERS):
+    name, lease, processes = piece
+    race, tally = race_of(name), Tally(processes)
+    for run in explore(race, lease, race.bounds(lease, processes), observers=OBSERVERS):
         tally.count(run)
     return piece, tally
 

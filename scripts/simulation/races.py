@@ -22,6 +22,13 @@ LEASES = (HONOURED, EVERYBODY)
 LEASE_SECONDS = 20
 """Shorter than the time limit of a function, so that a holder can outlive its lease."""
 EXPIRY_SECONDS = LEASE_SECONDS + 2.0
+BOUNDS = (
+    Bounds(preemptions=2),
+    Bounds(preemptions=2, crashes=1),
+    Bounds(preemptions=2, crashes=1, preemptions_with_crash=1, expiries=1, expiry_seconds=EXPIRY_SECONDS),
+)
+"""How much may go against a race: of a weight as great as the number of processes that is asked for, lighter by one,
+or lighter still."""
 ENVIRONMENT = {
     "URLS_PER_MINUTE_PER_DOMAIN": "1000",
     "RESERVE_PERCENT": "0",
@@ -57,6 +64,8 @@ class Race:
     start: float = MOMENT + GATHER_SECONDS
     is_faultless: bool = True
     """Nothing but the race itself goes wrong, so no wake-up may be missed."""
+    weight: int = 1
+    """What its many calls cost: it is run among races of this many processes and more, see `BOUNDS`."""
     needs_lease: bool = False
     """Whether it is about what only a lease can keep, so that it is run only as long as one is kept."""
 
@@ -65,10 +74,11 @@ class Race:
         """Who may get the lease."""
         return LEASES[:1] if self.needs_lease else LEASES
 
-    def bounds(self, lease: str) -> Bounds:
-        """Tell how much may go against it. Who gets the lease anyway need not wait until it expires."""
-        expires = lease == HONOURED and not self.needs_lease
-        return Bounds(expiries=int(expires), expiry_seconds=EXPIRY_SECONDS)
+    def bounds(self, lease: str, processes: int) -> Bounds:
+        """Tell how much may go against a race among those of so many processes: the more, the lighter it is."""
+        bounds = BOUNDS[min(processes - self.weight, len(BOUNDS) - 1)]
+        # Who gets the lease anyway need not wait until it expires.
+        return bounds if lease == HONOURED and not self.needs_lease else replace(bounds, expiries=0)
 
     def set_up(self, world: World) -> None:
         """Prepare a world, and let the timer ring in time for the race."""
@@ -122,7 +132,7 @@ RACES = (
         _scenario(SITE, [Action(MOMENT + number * 0.01, "put", "www/hot.html") for number in range(2)]),
     ),
     Race("a receiver and the timer", 2, _scenario(SITE, [_put(0)]), rings=True),
-    Race("a receiver and a settler of one key", 2, _scenario(FOLLOWED, [_put(0, EARLIER), _put(0)])),
+    Race("a receiver and a settler of one key", 2, _scenario(FOLLOWED, [_put(0, EARLIER), _put(0)]), weight=2),
     Race(
         "a receiver and a settler of what failed",
         2,
@@ -138,13 +148,14 @@ RACES = (
         rings=True,
         hold=MOMENT - 1.0,
         is_faultless=False,
+        weight=2,
     ),
     Race(
         "a receiver and a taker-down of one key",
         2,
         _scenario(FOLLOWED, [_put(0), Action(MOMENT + 0.01, "remove", "www/0.html")]),
     ),
-    Race("two receivers with a domain that is rejected", 2, _scenario(TWICE, [_put(0), _put(1)])),
+    Race("two receivers with a domain that is rejected", 2, _scenario(TWICE, [_put(0), _put(1)]), weight=2),
     Race(
         "two receivers and the day's last unit",
         2,
@@ -162,19 +173,21 @@ RACES = (
             outages=((MOMENT - 1.0, MOMENT + EVERYTHING_LATER_SECONDS),),
         ),
     ),
-    Race("three receivers", 3, _scenario(SITE, [_put(0), _put(1), _put(1)])),
-    Race("two receivers and the timer", 3, _scenario(SITE, [_put(0), _put(1)]), rings=True),
+    Race("two receivers and the timer", 3, _scenario(SITE, [_put(0), _put(1)]), rings=True, weight=3),
     Race(
         "a receiver, a settler and the timer",
         3,
         _scenario(FOLLOWED, [_put(0, EARLIER), _put(0)]),
         rings=True,
+        weight=3,
     ),
+    Race("three receivers", 3, _scenario(SITE, [_put(0), _put(1), _put(1)]), weight=4),
     Race(
         "two receivers, a settler and the timer",
         4,
         _scenario(FOLLOWED, [_put(0, EARLIER), _put(0), _put(1)]),
         rings=True,
+        weight=4,
     ),
-    Race("three receivers and the timer", 4, _scenario(SITE, [_put(0), _put(1), _put(1)]), rings=True),
+    Race("three receivers and the timer", 4, _scenario(SITE, [_put(0), _put(1), _put(1)]), rings=True, weight=4),
 )

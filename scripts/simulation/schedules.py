@@ -16,8 +16,9 @@ time, up to its next call, and every moment at which something else could happen
 5. A choice is a number: 0 goes on as if nothing were to choose. What follows the end of the list is 0 throughout, so
    a list of choices names one run.
 6. Two runs that differ so far in the order of steps that do not concern one another (of different services, or both
-   only reading) stand at the same point: every value that a process has seen is the same, and so is the time. `marks`
-   names the point, so that what can follow is tried once. Steps that move time concern everybody.
+   only reading) stand at the same point: every value that a process has seen is the same, and so is the time; only the
+   dice for pauses may differ. A `Mark` names the point, so that what can follow is tried once. Steps that move time
+   concern everybody.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ TOLD_CHARACTERS_MAX = 90
 class Bounds:
     """How much may go against the order in which processes run by themselves."""
 
-    preemptions: int = 2
-    crashes: int = 1
-    preemptions_with_crash: int = 1
+    preemptions: int
+    crashes: int = 0
+    preemptions_with_crash: int = 0
     expiries: int = 0
     """How often so much time passes at once that leases expire; not in a run in which a process is ended."""
     expiry_seconds: float = 0.0

@@ -64,7 +64,7 @@ def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: floa
             look.key,
             look.batch,
             tuple(look.rows),
-            since=look.key.modified + kit.cdn.ahead() - CLOCKS_DIFFER_SECONDS,
+            since=_begun(look) + kit.cdn.ahead() - CLOCKS_DIFFER_SECONDS,
             is_none=look.complete_looks > 1,
             acceptance=accepted.get(look.batch.id),
             is_replaced=look.batch.id in replaced,
@@ -79,6 +79,11 @@ def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: floa
         return None
     served = {key.text for key in decision.served}
     return frozenset(task.this_try for look in looks if look.key.text not in served for task in look.batch.tasks)
+
+
+def _begun(look: _Look) -> float:
+    """When a call was begun; its intent may have been written again since."""
+    return min(look.key.modified, float(int(look.key.created)))
 
 
 def _is_held(kit: Kit, session: Session) -> bool:
@@ -129,7 +134,7 @@ def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> Non
     for (domain, row_type), some in groups.items():
         if kit.clock() >= until:
             return
-        since = min(look.key.modified for look in some) - CLOCKS_DIFFER_SECONDS
+        since = min(_begun(look) for look in some) - CLOCKS_DIFFER_SECONDS
         span = (since + kit.cdn.ahead(), survey.date + kit.cdn.ahead() + AFTER_SECONDS)
         page = _listed(kit, domain, row_type, span, until) if row_type else Page((), 1)
         for look in some:
@@ -166,7 +171,7 @@ def _look_for_samples(kit: Kit, look: _Look, survey: Survey, until: float) -> No
     for target in samples:
         if kit.clock() >= until:
             return
-        since, till = look.key.modified - CLOCKS_DIFFER_SECONDS, survey.date + AFTER_SECONDS
+        since, till = _begun(look) - CLOCKS_DIFFER_SECONDS, survey.date + AFTER_SECONDS
         page = kit.cdn.tasks(url=target.url, since=since + kit.cdn.ahead(), until=till + kit.cdn.ahead())
         kit.sleep(1.0 / kit.provider.list_calls_per_second)
         look.rows += page.rows

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from shared.core.decide import Decision, Reply, Snapshot, decide
-from shared.core.errors import CdnError, OutcomeUnknown, QuotaSpent, Throttled
+from shared.core.errors import AccountRefused, CdnError, OutcomeUnknown, QuotaSpent, Throttled, Unsent
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE
 from shared.core.plan.planning import Call
 from shared.core.plan.retry import backoff
@@ -56,6 +56,8 @@ class Sender:
             reply = self._reply(call)
             snapshot = Snapshot(self._pending.books, self._session.places, replies=(reply,))
             decision = decide(snapshot, self._kit.facts, self._kit.clock())
+            if isinstance(reply.error, Throttled | Unsent | AccountRefused):
+                queue.appendleft(call)  # it goes on where it stopped
             queue.extendleft(reversed(decision.calls))
             self._absorb(decision)
             self._unknown = self._unknown + 1 if isinstance(reply.error, OutcomeUnknown) else 0

@@ -414,8 +414,8 @@ def test_the_list_stays_usable_with_a_hundred_thousand_pieces() -> None:
 
 ENV = {
     "SPOOL_BUCKET": "refresh-spool",
-    "LOG_PROJECT": "p",
-    "LOGSTORE": "l",
+    "LOG_PROJECT": "my-logs",
+    "LOGSTORE": "outcomes",
     "REGION": "cn-hangzhou",
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "local-access-key-id",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "local-access-key-secret",

@@ -1,4 +1,4 @@
-"""The figures of what bad URLs cost: their bounds, that the good ones go, and that what is slow is killed and counted."""
+"""The figures of what bad URLs cost: their bounds, that the good ones go, and that what is slow is killed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 
 from scripts.benchmark import poison
 from scripts.benchmark.__main__ import FIGURES
-from scripts.benchmark.functions import Functions
+from scripts.benchmark.functions import Functions, event_of
 from scripts.benchmark.poison import BAD_DOMAIN, FAILING, REJECTED, Trial, Work, chosen, ended, search, try_batch
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.cloud import LocalCloud, Options
+from scripts.localcloud.web import Request, Response
 
 FURTHER_CALLS_MAX = 12
 """Ten halvings of a thousand, the bad one by itself, and what was laid aside until it was found."""
@@ -89,13 +90,20 @@ def test_what_never_ends_says_so() -> None:
 def test_a_function_is_killed_at_its_time_limit() -> None:
     """What would run on does nothing any more, gives nothing back, and is counted; the next one starts anew."""
     clock = VirtualClock(poison.START)
-    cloud = LocalCloud(Options(latencies={"cdn": 61.0}), clock)
+    cloud = LocalCloud(Options(), clock)
     facts = cloud.options.facts_in_process()
-    functions = Functions(facts, {name: cloud.handle_for(name) for name in ("cdn", "oss", "sls")}, clock)
+    services = {name: cloud.handle_for(name) for name in ("cdn", "oss", "sls")}
+
+    def slow(request: Request) -> Response:
+        clock.advance(70)
+        response = cloud.cdn.handle(request)
+        assert isinstance(response, Response)
+        return response
+
+    functions = Functions(facts, {**services, "cdn": slow}, clock)
     warm = functions.instance("object_created")
-    event = poison.event_of(facts, ["a.html"], poison.START)
-    functions.receive(event)
-    assert (1, poison.START + 60) == (functions.killed, clock.now())
-    leases = [key for key in cloud.oss.keys("refresh-spool") if "/lease/drain/" in key]
-    assert [True] == [key.endswith("-held") for key in leases]
+    functions.receive(event_of(facts, ["a.html"], poison.START))
+    assert (1, poison.START + 70) == (functions.killed, clock.now())
+    held = ["cdn-refresh/lease/drain/000000000001-held"]
+    assert held == [key for key in cloud.oss.keys("refresh-spool") if "/lease/" in key]
     assert functions.instance("object_created") is not warm

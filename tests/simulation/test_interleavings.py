@@ -16,32 +16,33 @@ from scripts.simulation.__main__ import main
 from scripts.simulation.broken import MUTANTS, WrongCdn
 from scripts.simulation.instances import Changes
 from scripts.simulation.interleavings import Observer, Run, explore, is_in_order, run_one, states, summary
-from scripts.simulation.races import EVERYBODY, EXPIRY_SECONDS, HONOURED, LEASES, RACES, Race
+from scripts.simulation.races import BOUNDS, EVERYBODY, EXPIRY_SECONDS, HONOURED, LEASES, RACES, Race
 from scripts.simulation.schedules import Bounds, ChoiceError, Choices, Mark, Past
 from shared.core.plan.books import Quota
 
 ROOT = Path(__file__).parents[2]
 PAIR = RACES[0]
-PREEMPTED_ONCE = Bounds(preemptions=1, crashes=0)
+PREEMPTED_ONCE = Bounds(preemptions=1)
+ALL = Bounds(preemptions=2, crashes=1, preemptions_with_crash=1)
 
 
 def schedules(bounds: Bounds, lease: str = HONOURED) -> list[Run]:
     """Run all schedules of the first race."""
-    return list(explore(PAIR, lease, bounds=bounds))
+    return list(explore(PAIR, lease, bounds))
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.name)
 @pytest.mark.parametrize("lease", LEASES)
 def test_each_race_begins_as_it_says(race: Race, lease: str) -> None:
     """So many processes race, each makes calls, and undisturbed no rule breaks."""
-    run = run_one(race, lease)
+    run = run_one(race, lease, PREEMPTED_ONCE)
     assert race.processes == len({step.partition(":")[0] for step in run.steps})
     assert ([], []) == (run.broken, run.bent)
 
 
 def test_without_preemption_the_processes_run_one_after_the_other() -> None:
     """Only who begins is open then, and who goes on where one sleeps or ends."""
-    runs = schedules(Bounds(preemptions=0, crashes=0))
+    runs = schedules(Bounds(preemptions=0))
     names = [[name for name, _ in itertools.groupby(step.partition(":")[0] for step in run.steps)] for run in runs]
     assert [["object_created.0", "object_created.1"], ["object_created.1", "object_created.0"]] == sorted(names)
 
@@ -51,7 +52,7 @@ def test_each_schedule_is_run_once_and_alike() -> None:
     runs = schedules(PREEMPTED_ONCE)
     assert len(runs) == len({run.schedule for run in runs}) == len({tuple(run.steps) for run in runs}) > 10
     for run in runs[::7]:
-        again = run_one(PAIR, HONOURED, run.schedule, bounds=PREEMPTED_ONCE)
+        again = run_one(PAIR, HONOURED, PREEMPTED_ONCE, run.schedule)
         assert (run.steps, run.counts) == (again.steps, again.counts)
 
 
@@ -77,11 +78,18 @@ def test_processes_end_where_ends_can_be_told_apart() -> None:
 
 def test_a_lease_expires_by_choice() -> None:
     """Time passes at most once in a run, by as much as a lease lasts, and not where everybody gets it anyway."""
-    bounds = PAIR.bounds(HONOURED)
-    runs = [run_one(PAIR, HONOURED, run.schedule) for run in schedules(replace(bounds, preemptions=1, crashes=0))]
+    runs = schedules(Bounds(preemptions=1, expiries=1, expiry_seconds=EXPIRY_SECONDS))
     passed = [sum("seconds pass" in step for step in run.steps) for run in runs]
     assert {0, 1} == set(passed)
-    assert (EXPIRY_SECONDS, 0) == (bounds.expiry_seconds, PAIR.bounds(EVERYBODY).expiries)
+    assert (1, 0) == (PAIR.bounds(HONOURED, 3).expiries, PAIR.bounds(EVERYBODY, 3).expiries)
+
+
+def test_the_lighter_a_race_the_more_may_go_against_it() -> None:
+    """All of a weight have the same bounds, and with one more process asked for, no race has less."""
+    for race in RACES:
+        assert race.bounds(HONOURED, race.weight) == BOUNDS[0]
+        assert race.bounds(HONOURED, race.weight + 1) == BOUNDS[1]
+    assert BOUNDS[2] == PAIR.bounds(HONOURED, 3) == PAIR.bounds(HONOURED, 4)
 
 
 def test_what_does_not_concern_one_another_may_change_places() -> None:
@@ -89,6 +97,7 @@ def test_what_does_not_concern_one_another_may_change_places() -> None:
     assert _past("oss list a", "oss get b") == _past("oss get b", "oss list a", swapped=True)
     assert _past("oss put a", "sls write") == _past("sls write", "oss put a", swapped=True)
     assert _past("oss put a", "oss list b") != _past("oss list b", "oss put a", swapped=True)
+    assert _past("cdn Refresh", "cdn Describe") != _past("cdn Describe", "cdn Refresh", swapped=True)
     assert _past("oss list a", "sleep sleep") != _past("sleep sleep", "oss list a", swapped=True)
     assert _past("oss put a", "cdn Refresh") != _past("cdn Refresh", "oss put a", swapped=True)
 
@@ -106,7 +115,7 @@ def test_a_schedule_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ChoiceError, match="choice 1 of the schedule is 2, and there are 2"):
         _take(Choices((1, 2)))
     with pytest.raises(ChoiceError):
-        run_one(PAIR, HONOURED, (7,))
+        run_one(PAIR, HONOURED, PREEMPTED_ONCE, (7,))
 
 
 def _take(choices: Choices) -> None:
@@ -120,7 +129,7 @@ def _take(choices: Choices) -> None:
 def test_a_broken_variant_is_found(name: str) -> None:
     """Among the schedules of two receivers is one that shows it."""
     (mutant,) = (mutant for mutant in MUTANTS if mutant.name == name)
-    runs = explore(PAIR, HONOURED, bounds=replace(PAIR.bounds(HONOURED), expiries=0), changes=mutant.changes)
+    runs = explore(PAIR, HONOURED, ALL, changes=mutant.changes)
     assert any(broken.rule in mutant.rules for run in runs for broken in run.broken)
 
 
@@ -141,17 +150,17 @@ def test_an_observer_adds_what_has_to_be_come_by() -> None:
     """What it is told of is among what a run reached, and its names among those that are wanted."""
 
     def watch(changes: Changes, told: Callable[[str], None]) -> Changes:
-        return replace(changes, kit=lambda kit: replace(changes.kit(kit), cdn=ToldCdn(kit.cdn, told)))  # type: ignore[arg-type]
+        return replace(changes, kit=lambda kit: replace(changes.kit(kit), cdn=ToldCdn(kit.cdn, told)))
 
     observer = Observer(frozenset({"quota asked"}), watch)
-    assert "quota asked" in run_one(PAIR, HONOURED, observers=[observer]).reached
-    assert "quota asked" not in run_one(PAIR, HONOURED).reached
+    assert "quota asked" in run_one(PAIR, HONOURED, ALL, observers=[observer]).reached
+    assert "quota asked" not in run_one(PAIR, HONOURED, ALL).reached
     assert set(states([observer])) - set(states()) == {"quota asked"}
 
 
 def test_each_state_is_come_by_in_some_race() -> None:
     """The races together reach every result, area and call, even undisturbed."""
-    reached = {name for race in RACES for name in run_one(race, HONOURED).reached}
+    reached = {name for race in RACES for name in run_one(race, HONOURED, ALL).reached}
     assert [] == [name for name in states() if name not in reached]
 
 
@@ -172,7 +181,7 @@ def test_the_command_counts_schedules_by_case() -> None:
     counts = found["cases"][quickest.name]
     assert found["schedules"] == sum(counts.values())
     assert (0, set(LEASES)) == (found["rules_broken"], set(counts))
-    assert summary([quickest], leases=[HONOURED])["schedules"] == counts[HONOURED] > 100
+    assert summary([quickest], 3, leases=[HONOURED])["schedules"] == counts[HONOURED] > 100
 
 
 def test_the_command_repeats_one_schedule(capsys: pytest.CaptureFixture[str]) -> None:

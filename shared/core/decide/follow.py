@@ -63,7 +63,7 @@ def _failed(task: Task, code: str, message: str, facts: Facts, decision: Decisio
     _origin_fails(task, code, message, decision)
     if failures >= FAILED_TRIES_MAX or is_hopeless(message):
         decision.met("followed: failed, given up")
-        decision.buried([after], code, message)
+        decision.gives_up(task, after, code, message)
         return
     decision.met("followed: failed, goes again")
     step = Step(decision.now, Result.DEFERRED, code, message)

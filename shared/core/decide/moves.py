@@ -111,14 +111,17 @@ class Decision:
 
     def buried(self, tasks: Iterable[Task], code: str, message: str, request_id: str = "") -> None:
         """Tasks that can never go end here, with their history."""
-        step = Step(self.now, Result.DEAD, code, message, request_id)
         for task in tasks:
-            last = task.with_step(step)
-            reason = f"{code}: {step.message}" if message else code
-            self.moves.append(Move(task.this_try, last, State.DEAD, reason=reason))
-            self.outcomes.append(
-                outcome(last, Result.DEAD, self.now, code=code, message=message, request_id=request_id)
-            )
+            self.gives_up(task, task, code, message, request_id)
+
+    def gives_up(self, before: Task, after: Task, code: str, message: str, request_id: str = "") -> None:
+        """A task ends here, with what its last try has added to it."""
+        step = Step(self.now, Result.DEAD, code, message, request_id)
+        last = after.with_step(step)
+        reason = f"{code}: {step.message}" if message else code
+        self.moves.append(Move(before.this_try, last, State.DEAD, reason=reason))
+        words = {"code": code, "message": message, "request_id": request_id}
+        self.outcomes.append(outcome(last, Result.DEAD, self.now, **words))
 
     def waits(self, task: Task, place: Place, why: str = "") -> None:
         """A task waits for a reason. One that has waited before, for whatever, leaves no record of it."""

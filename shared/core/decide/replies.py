@@ -40,8 +40,6 @@ SERVICE_PAUSE_SECONDS = 55.0
 """How often one call is tried while the CDN is in trouble: once a minute, a little less so that no ring is missed."""
 ASIDE_UNTIL_FOUND = 2
 """After so many bad targets in one call, halves are sent as they come: laying them aside pays for a few only."""
-SMALLEST_STEP_SHARE = 16
-"""A call is made smaller down to this share of what was refused; what is left then waits for the next minute."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -109,10 +107,7 @@ def _unknown(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
     words = {"code": error.code, "message": error.message, "request_id": error.request_id}
     decision.outcomes += [outcome(task, Result.UNCERTAIN, reply.at, call=batch.id, **words) for task in batch.tasks]
     call = reply.call
-    if call.other:  # what this half would have told of the other one is unknown too
-        decision.calls.append(Call(call.other, replaces=call.replaces, found=call.found))
-    if call.aside:
-        decision.calls.append(Call(call.aside, replaces=call.replaces, found=call.found))
+    _rest_goes(call, call.replaces, decision)
 
 
 def _rejected(reply: Reply, error: CdnError, decision: Decision) -> None:
@@ -131,8 +126,14 @@ def _rejected(reply: Reply, error: CdnError, decision: Decision) -> None:
     else:
         _search(msgspec.structs.replace(call, replaces=batch.id), error, decision)
         return
-    if call.aside:
-        decision.calls.append(Call(call.aside, replaces=batch.id))
+    _rest_goes(call, batch.id, decision)
+
+
+def _rest_goes(call: Call, replaces: str, decision: Decision) -> None:
+    """Let what a search has laid aside go, where the call that it waited for ends otherwise."""
+    for left in (call.other, call.aside):
+        if left:
+            decision.calls.append(Call(left, replaces, found=call.found))
 
 
 def _search(call: Call, error: CdnError | None, decision: Decision) -> None:
@@ -172,6 +173,7 @@ def _minute_spent(reply: Reply, facts: Facts, decision: Decision) -> None:
         decision.calls += [Call(part, replaces=reply.batch.id) for part in domains]
         return
     decision.met("reply: a minute is spent")
+    _rest_goes(reply.call, reply.batch.id, decision)
     target = reply.call.target
     wait = minute_of_domain(facts.provider.unit(target), target.domain)
     _smaller(reply, (*reply.call.tasks, *_behind(reply.call)), wait, facts, decision)
@@ -193,14 +195,13 @@ def _behind(call: Call) -> tuple[Task, ...]:
 
 
 def _smaller(reply: Reply, left: tuple[Task, ...], wait: Wait, facts: Facts, decision: Decision) -> None:
-    """Try half as many targets of what is left; below a share of the first call they wait for the minute or the day."""
+    """Try half as many targets of what is left; when not even one goes, they wait for the next minute or day."""
     shrunk, whole = reply.call.shrunk, len(by_target(left))
     step = min(shrunk.step if shrunk else whole, whole) // 2
-    least = shrunk.least if shrunk else max(1, whole // SMALLEST_STEP_SHARE)
-    if step >= least:
+    if step:
         decision.met("reply: tried with fewer targets")
         tasks, behind = first_targets(left, step)
-        decision.calls.append(Call(tasks, reply.batch.replaces, shrunk=Shrunk(step, least, wait, behind)))
+        decision.calls.append(Call(tasks, reply.batch.replaces, shrunk=Shrunk(step, wait, behind)))
         return
     now, books = reply.at, decision.books
     if wait.why is Why.QUOTA:
@@ -253,10 +254,10 @@ def hold_domain(tasks: tuple[Task, ...], code: str, message: str, facts: Facts, 
     """Let the tasks of a domain in trouble wait apart from all others."""
     target = tasks[0].target
     trouble = trouble_of(facts.provider.unit(target), target.domain)
-    before = decision.books.holds.get(trouble.slot)
-    pause = trouble_pause((before.tries if before else 0) + 1)
-    now = decision.now
-    decision.books = decision.books.hold(trouble.slot, now + pause, now, code, message, failed=True)
+    before, now = decision.books.holds.get(trouble.slot), decision.now
+    if before is None or before.due <= now:  # several calls that were lost together are one try
+        pause = trouble_pause((before.tries if before else 0) + 1)
+        decision.books = decision.books.hold(trouble.slot, now + pause, now, code, message, failed=True)
     for task in tasks:
         decision.waits(task, Place(trouble), why=f"{code}: {message}" if message else code)
 

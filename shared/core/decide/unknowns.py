@@ -199,7 +199,7 @@ def _blamed(tasks: tuple[Task, ...], decision: Decision) -> None:
         if blamed >= BLAMED_TRIES_MAX:
             decision.met("unknown: blamed, given up")
             why = f"{blamed} calls for it alone came to nothing while others of its domain were accepted"
-            decision.buried([after], NOTHING, why)
+            decision.gives_up(task, after, NOTHING, why)
         else:
             decision.met("unknown: blamed, goes again later")
             step = Step(decision.now, Result.UNCERTAIN, NOTHING, "others of its domain were accepted meanwhile")

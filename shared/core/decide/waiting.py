@@ -15,7 +15,7 @@ from shared.core.task.waits import Why
 
 REFRESH_LOOK_SECONDS = 50.0
 """How often prefetches that wait for refreshes of their URLs are looked at again."""
-NO_DOMAIN = "NoSuchDomain"
+NO_DOMAIN, NO_SHAPE = "NoSuchDomain", "NoSuchTarget"
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -43,7 +43,8 @@ def of_waiting(waiting: Waiting, facts: Facts, decision: Decision) -> None:
         decision.met("waiting: prefetches wait, since not all refreshes were seen")
         tasks = [task for task in tasks if task.target.kind is Kind.REFRESH]
     elsewhere = _left(waiting.elsewhere, waiting)
-    refreshes = [*(waiting.running or ()), *_others([*elsewhere, *waiting.tasks], tasks, waiting)]
+    others = _others([*waiting.elsewhere, *waiting.tasks], tasks, waiting)
+    refreshes = [*(waiting.running or ()), *others]
     planned = plan(tasks, decision.books, facts.limits, facts.provider, decision.now, refreshes)
     if planned.calls:
         planned = joined(planned, elsewhere)
@@ -81,11 +82,24 @@ def _without_repeated(tasks: list[Task], made: Iterable[Submission], decision: D
 
 def _without_foreign(tasks: list[Task], facts: Facts, decision: Decision) -> list[Task]:
     """Give up tasks of domains that the site file does not name any more."""
-    foreign = [task for task in tasks if task.domain not in facts.domains]
+    odd = [task for task in tasks if not _is_known(task, facts)]
+    if odd:
+        decision.met("waiting: of another provider, or a form that this one does not know")
+        decision.buried(
+            odd, NO_SHAPE, f"{facts.provider.name} takes no such target, or it is meant for another provider"
+        )
+    known = [task for task in tasks if _is_known(task, facts)]
+    foreign = [task for task in known if task.domain not in facts.domains]
     if foreign:
         decision.met("waiting: of a domain that is not configured any more")
         decision.buried(foreign, NO_DOMAIN, "the site file names this domain no longer; put it back once it does again")
-    return [task for task in tasks if task.domain in facts.domains]
+    return [task for task in known if task.domain in facts.domains]
+
+
+def _is_known(task: Task, facts: Facts) -> bool:
+    target = task.target
+    shapes = {(shape.kind, shape.form) for shape in facts.provider.shapes}
+    return (target.provider, target.account) == (facts.provider.name, "") and (target.kind, target.form) in shapes
 
 
 def _wait(task: Task, place: Place, facts: Facts, decision: Decision) -> None:

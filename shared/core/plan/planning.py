@@ -30,10 +30,9 @@ CONTROL = "control"
 
 
 class Shrunk(msgspec.Struct, frozen=True):
-    """A call that was made smaller: to how many targets, not below how many, for want of what, without which tasks."""
+    """A call that was made smaller: to how many targets, for want of what, and without which tasks."""
 
     step: int
-    least: int
     wait: Wait
     behind: tuple[Task, ...] = ()
 
@@ -160,7 +159,11 @@ def _probe_of_everything(
     if not probes:
         return Plan(waits=waits)
     tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
-    probe = probes[tries % len(probes)]
+    by_domain: dict[str, list[_Asked]] = {}
+    for each in probes:
+        by_domain.setdefault(each.target.domain, []).append(each)
+    own = list(by_domain.values())[tries % len(by_domain)]
+    probe = own[tries // len(by_domain) % len(own)]
     controls = _controls([probe], asked, known, books, provider)
     return Plan((*controls, Call(tuple(probe.tasks), is_probe=True)), waits)
 
@@ -196,7 +199,7 @@ def joined(planned: Plan, later: Iterable[Task]) -> Plan:
     removals = [task for call in planned.calls for task in call.tasks if task.lane is Lane.REMOVED]
     by_target: dict[Target, list[Task]] = {}
     void = list(planned.void)
-    for task in later:
+    for task in {task.this_try: task for task in later}.values():
         if any(voids(removal, task) for removal in removals):
             void.append(task)
         elif task.this_try not in going:
@@ -271,6 +274,7 @@ class _Budget:
         lane = min(task.lane for task in each.tasks)
         used = self._books.in_minute.get(unit, {}).get(domain, 0)
         is_left = spendable(self._books, unit, lane, self._limits) > 0
+        is_left = is_left and not self._books.is_held(trouble_of(unit, domain).slot, self._now)
         return is_left and used < per_minute(unit, self._limits, self._provider)
 
     def is_probe(self, each: _Asked) -> bool:

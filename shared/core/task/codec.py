@@ -6,7 +6,9 @@ bytes aside, so that they stop nothing and a person or a newer version finds the
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -42,6 +44,22 @@ class _Outcomes(msgspec.Struct, frozen=True):
     outcomes: tuple[Outcome, ...]
 
 
+P = ParamSpec("P")
+
+
+def _safely(decode: Callable[P, T]) -> Callable[P, T]:
+    """Let everything that odd data can do to a reader end as `Undecodable`."""
+
+    @functools.wraps(decode)
+    def decoded_safely(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return decode(*args, **kwargs)
+        except (TypeError, AttributeError, ValueError, LookupError, RecursionError) as fault:
+            raise fault if isinstance(fault, Undecodable) else Undecodable(f"it is of an odd shape: {fault}") from None
+
+    return decoded_safely
+
+
 def encode_tasks(tasks: tuple[Task, ...]) -> bytes:
     """Write the tasks of a note."""
     return msgspec.json.encode(_Notes(FORMAT, tasks))
@@ -62,6 +80,7 @@ def encode_outcomes(outcomes: tuple[Outcome, ...]) -> bytes:
     return msgspec.json.encode(_Outcomes(FORMAT, outcomes))
 
 
+@_safely
 def decode_tasks(data: bytes) -> tuple[Task, ...]:
     """Read the tasks of a note, or a plain list of them."""
     plain = _plain(data)
@@ -71,6 +90,7 @@ def decode_tasks(data: bytes) -> tuple[Task, ...]:
     return tuple(converted(_task(item), Task, _format(plain)) for item in items)
 
 
+@_safely
 def decode_intent(data: bytes) -> Batch:
     """Read a call that was about to be made."""
     plain = _plain(data)
@@ -78,6 +98,7 @@ def decode_intent(data: bytes) -> Batch:
     return batch
 
 
+@_safely
 def decode_submission(data: bytes) -> Submission:
     """Read a call that was accepted."""
     plain = _plain(data)
@@ -90,6 +111,7 @@ def decode_submission(data: bytes) -> Submission:
     return submission
 
 
+@_safely
 def decode_outcomes(data: bytes) -> tuple[Outcome, ...]:
     """Read records that wait for the log store."""
     plain = _plain(data)

@@ -15,14 +15,15 @@ def covers(one: Target, other: Target) -> bool:
     if one.form is Form.IGNORE_PARAMS:
         return other.form is Form.FILE and one.url == bare
     if one.form is Form.DIRECTORY:
-        return other.form is not Form.REGEX and bare.startswith(one.url)
+        return other.form is not Form.REGEX and one.url.endswith("/") and bare.startswith(one.url)
     return False
 
 
 def refreshes_of(target: Target) -> list[Target]:
     """List the refreshes that would reach a target: `covers` holds of each, and of no refresh that is not here."""
     bare = target.url.partition("?")[0]
-    folders = [bare[: end + 1] for end, sign in enumerate(bare) if sign == "/"]
+    is_pattern = target.form is Form.REGEX
+    folders = [] if is_pattern else [bare[: end + 1] for end, sign in enumerate(bare) if sign == "/"]
     reaching = [(target.form, target.url), *((Form.DIRECTORY, folder) for folder in folders)]
     if target.form is Form.FILE:
         reaching.append((Form.IGNORE_PARAMS, bare))

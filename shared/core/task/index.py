@@ -1,7 +1,7 @@
 """Names in; a short text out that tells, without reading an object, whether a name may be in it.
 
 Few names stand there by a hash each, many in a Bloom filter. A `may_hold` that is wrong says yes, never no, so what is
-found by it is read and looked at; one in ten times for a full batch that costs a read in vain.
+found by it is read and looked at; one in six times for a full batch that costs a read in vain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def index_of(names: Iterable[str]) -> str:
 def may_hold(index: str, names: Collection[str]) -> bool:
     """Whether any of the names may be in what an index was made of; yes where the index cannot be read."""
     try:
-        raw = base64.urlsafe_b64decode(index[1:] + "=" * (-len(index[1:]) % 4))
+        raw = base64.b64decode(index[1:] + "=" * (-len(index[1:]) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return True
     if index[:1] == "h" and len(raw) % _HASH_BYTES == 0:

@@ -119,7 +119,7 @@ def plain_url(url: str) -> str:
     host, slash, path = _SCHEME.sub("", url, count=1).partition("/")
     for _ in range(DECODINGS_MAX):
         path = unquote(path, errors="surrogateescape")
-    return host.lower() + slash + path.rstrip("/")
+    return (host.lower() + slash + path).rstrip("/")
 
 
 class Rows:
