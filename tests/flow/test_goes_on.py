@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from scripts.localcloud.answers import Answer
 from scripts.localcloud.cdn.answers import TOO_LARGE, json_answer, rule, size_limit
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cloud import Options
+from shared.core.errors import StoreError
 from shared.core.task.model import Kind, digest
 from tests.flow.world import LATENCIES, World
 from tests.strategies import make_task
@@ -319,3 +322,84 @@ def test_slow_replies_about_calls_keep_no_task_waiting() -> None:
 
 def _asks_for_status(request: object) -> bool:
     return request.header("x-acs-action") == "DescribeRefreshTaskById"  # type: ignore[attr-defined, no-any-return]
+
+
+TWO = """
+sites:
+  - {bucket: content, prefix: a/, domains: [a.example.com]}
+  - {bucket: content, prefix: b/, domains: [b.example.com]}
+"""
+
+
+def _two() -> World:
+    return World(TWO, Options(domains=("a.example.com", "b.example.com"), limits=PLENTY, latencies=LATENCIES), ENV)
+
+
+@pytest.mark.parametrize(("code", "rounds"), [("InvalidObjectPath.Malformed", 4), ("InternalError", 8)])
+def test_bad_urls_in_calls_of_several_domains_end(code: str, rounds: int) -> None:
+    """Some of each domain's URLs are bad, and all share their calls: the good ones of both go, the bad ones end."""
+    world = _two()
+    good = [f"https://{domain}.example.com/{domain}/{number}.html" for domain in "ab" for number in range(60)]
+    bad = [f"https://{domain}.example.com/{domain}/bad-{number}.html" for domain in "ab" for number in range(2)]
+    world.cloud.cdn.answers.append(rule(Answer(code), operations=[REFRESH], urls=bad))
+    world.wait(make_task(url, time=world.clock.now()) for url in sorted((*good, *bad), key=digest))
+    assert _rounds_until(world, set(good), rounds) <= rounds
+    world.limited_minutes(60)
+    assert set(bad) == _dead_urls(world)
+    assert 0 == world.killed
+    assert [] == world.spool("waiting/") + world.spool("submitting/")
+
+
+@pytest.mark.parametrize("code", ["InvalidObjectPath.Malformed", "InternalError", "NobodyKnowsThis"])
+def test_a_stream_of_bad_urls_holds_back_no_good_one(code: str) -> None:
+    """Each minute brings a bad URL beside good ones, for half an hour: each good one goes within minutes."""
+    world = _world()
+    world.cloud.cdn.answers.append(
+        rule(Answer(code), operations=[REFRESH], when=lambda call: any("bad" in url for url in call.urls))
+    )
+    put_at: dict[str, float] = {}
+    for minute in range(30):
+        keys = [f"{minute}-{number}.html" for number in range(10)]
+        put_at |= dict.fromkeys(map(_url, keys), world.clock.now())
+        world.limited_deliver([world.put(key) for key in (*keys[:5], f"bad-{minute}.html", *keys[5:])])
+        world.limited_minutes(1)
+    world.limited_minutes(4)
+    accepted = world.accepted_at()
+    assert put_at.keys() <= accepted.keys()
+    late = sorted(accepted[url] - put for url, put in put_at.items())
+    assert late[-1] <= 300
+    assert late[len(late) // 2] <= 130
+    assert not any("bad" not in url for url in _dead_urls(world))
+    world.limited_minutes(70)
+    assert {_url(f"bad-{minute}.html") for minute in range(30)} == _dead_urls(world)
+    assert 0 == world.killed
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    "area",
+    [
+        pytest.param(
+            "waiting/",
+            marks=pytest.mark.xfail(
+                reason="The intent is deleted though the note is not, and within 2 s of the change no call is looked for."
+            ),
+        ),
+        *("submitting/", "accepted/", "lease/"),
+    ],
+)
+def test_what_oss_does_not_delete_is_deleted_later_and_costs_no_unit(area: str, *, told: bool) -> None:
+    """For some minutes deletions are not done: nothing is spent twice, and in the end nothing is left."""
+    world = _world()
+    habits = world.cloud.oss.habits
+    habits.undeleted, habits.undeleted_are_told = (lambda _bucket, key: f"/{area}" in key), told
+    for number in range(4):
+        with contextlib.suppress(StoreError):
+            world.limited_deliver(world.put(f"{number}.html"))
+            world.limited_minutes(1)
+        world.clock.advance(60)
+    habits.undeleted = None
+    world.limited_minutes(15)
+    assert {_url(f"{number}.html") for number in range(4)} == set(world.submitted_urls())
+    assert 4 == len(world.submitted_urls())
+    assert [] == world.spool("waiting/") + world.spool("submitting/") + world.spool("accepted/") + world.pieces()
