@@ -159,7 +159,7 @@ def test_an_outage_buries_nothing_and_splits_nothing(operations: tuple[str, ...]
     rings = minutes // step
     assert 1 <= len(calls) <= rings * 2.2 + 6
     asked = [call for call in world.cloud.cdn.calls if call.operation == "DescribeRefreshTasks"]
-    assert rings * 0.5 <= len(asked) <= rings * 2.2 + 12
+    assert rings * 0.5 <= len(asked) <= rings * 4 + 12
     if operations:
         assert rings * 0.5 <= len(calls)
     assert [] == world.pieces()
@@ -174,7 +174,6 @@ def test_an_outage_buries_nothing_and_splits_nothing(operations: tuple[str, ...]
     assert world.results()["uncertain"] <= 3 * rings + 1_010
 
 
-@pytest.mark.xfail(reason="The control target and the probe both go each minute, though the first has come to nothing.")
 def test_while_calls_come_to_nothing_one_a_minute_goes() -> None:
     """What went well before is sent to tell whether the CDN works; where it comes to nothing, nothing else is sent."""
     world = _world()
@@ -382,7 +381,7 @@ def test_a_stream_of_bad_urls_holds_back_no_good_one(code: str) -> None:
         pytest.param(
             "waiting/",
             marks=pytest.mark.xfail(
-                reason="The intent is deleted though the note is not, and within 2 s of the change no call is looked for."
+                reason="The intent is deleted, the note is not, and within 2 s of a change no call made for it is looked for."
             ),
         ),
         *("submitting/", "accepted/", "lease/"),
