@@ -27,6 +27,7 @@ from shared.core.plan.split import by_domain, by_target, in_parts
 from shared.core.task.model import Batch, Result, Step, Submission, Target, Task, digest
 from shared.core.task.rows import Accepted, CdnTask, Rows
 from shared.core.task.stored import CallKey
+from shared.core.task.waits import trouble_of
 
 CLOCKS_AGREE_SECONDS = 2.0
 """Of two calls made this close to each other nobody can tell which came first."""
@@ -166,7 +167,7 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
     elif not alone:
         decision.met("unknown: goes again by domain")
         _again(tasks, f"{each.batch.id} {domain}", decision)
-    elif all(task.unknowns == 0 for task in tasks):
+    elif all(task.unknowns == 0 for task in tasks) and not _is_troubled(unit, domain, decision):
         decision.met("unknown: goes again as a whole")
         _again(tasks, each.batch.id, decision)
     elif not decision.books.went_well_since(begun, unit, domain):
@@ -177,6 +178,11 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
             _again(part, f"{each.batch.id} {part[0].url}", decision)
     else:
         _blamed(tasks, decision)
+
+
+def _is_troubled(unit: str, domain: str, decision: Decision) -> bool:
+    """Whether it is known that calls fail: one probe then goes at a time, and none twice."""
+    return not decision.books.holds.keys().isdisjoint({SERVICE, trouble_of(unit, domain).slot})
 
 
 def _control_failed(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: Decision) -> None:
