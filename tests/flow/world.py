@@ -88,9 +88,13 @@ class World:
     """
 
     def __init__(
-        self, sites: str = SITES, options: Options | None = None, env: Mapping[str, str] | None = None
+        self,
+        sites: str = SITES,
+        options: Options | None = None,
+        env: Mapping[str, str] | None = None,
+        start: float = START,
     ) -> None:
-        self.clock = VirtualClock(START)
+        self.clock = VirtualClock(start)
         self.options = options or Options()
         self.cloud = LocalCloud(self.options, self.clock)
         self.events: list[dict[str, Any]] = []
