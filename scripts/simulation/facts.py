@@ -85,6 +85,10 @@ class Facts:
         """Tell whether what the functions knew of a URL was spoiled in the spool since then, and set aside by them."""
         return any(damage.time >= since and url.encode() in damage.before for damage in self._set_aside)
 
+    def spoiled_records(self) -> bool:
+        """Tell whether records that waited for the log store were damaged, and set aside."""
+        return any(damage.key.startswith("kept/") for damage in self._set_aside)
+
     def buried_folder(self, url: str) -> bool:
         """Tell whether a folder that a URL lies in was given up."""
         return any(dead.endswith("/") and url.startswith(dead) for dead in self.dead)

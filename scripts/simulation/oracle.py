@@ -59,7 +59,7 @@ def nothing_is_lost(facts: Facts) -> Iterator[Broken]:
     for fate in facts.fates:
         if fate.acknowledged is None:
             continue
-        if not fate.wants and not _skip_is_logged(facts, fate):
+        if not fate.wants and not _skip_is_logged(facts, fate) and not facts.spoiled_records():
             yield Broken(
                 "1 lost", f"{fate.write.key!r} of {fate.write.time:.3f} asks for nothing, and no record says so"
             )

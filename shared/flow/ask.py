@@ -143,7 +143,7 @@ def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> Non
     for look in looks:
         if complete.get(look.key.text):
             look.complete_looks += 1
-        elif not _samples_shown(look):
+        else:
             _look_for_samples(kit, look, survey, until)
 
 
@@ -158,10 +158,6 @@ def _listed(kit: Kit, domain: str, row_type: str, span: tuple[float, float], unt
     )
     kit.sleep(1.0 / kit.provider.list_calls_per_second)
     return page
-
-
-def _samples_shown(look: _Look) -> bool:
-    return bool(look.samples)
 
 
 def _look_for_samples(kit: Kit, look: _Look, survey: Survey, until: float) -> None:

@@ -60,7 +60,7 @@ def drain(kit: Kit, run: Invocation, until: float | None = None) -> dict[str, ob
 
 def _has_come(kit: Kit, session: Session, seen: set[str], until: float) -> bool:
     """Whether notes have come that this drain has not seen: their receivers found the lease taken."""
-    if kit.clock() >= until:
+    if kit.clock() >= until or _is_stopped(kit, session):
         return False
     books, now = session.books, kit.clock()
     notes = (key for key in kit.spool.survey().notes if key.text not in seen)

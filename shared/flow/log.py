@@ -13,6 +13,7 @@ from shared.flow.kit import Kit
 FLUSHED_BYTES_MAX = 8_000_000
 """How much of what was kept one step reads and writes at most; the rest is left to the next one."""
 FLUSHED_OBJECTS_MAX = 400
+FLUSHED_AT_ONCE = 20
 REFUSALS_MAX = 40
 """How many writes one search for records that the log store refuses may cost."""
 
@@ -36,15 +37,29 @@ def flush(kit: Kit, until: float) -> bool:
     """Write records that were kept, the oldest first and as many as time and bytes allow; True where none are left."""
     keys, is_more = kit.spool.kept(most=FLUSHED_OBJECTS_MAX)
     left = FLUSHED_BYTES_MAX
+    part: list[str] = []
     for key, size in keys:
-        if kit.clock() >= until or (size > left and left < FLUSHED_BYTES_MAX):
-            return False
         left -= size
-        for outcomes in kit.spool.read_kept([key]).values():
-            if not _flushed(kit, outcomes):
-                return False
-        kit.spool.clean(kept=[key])
+        if left < 0 and part:
+            is_more = True
+            break
+        part.append(key)
+    for start in range(0, len(part), FLUSHED_AT_ONCE):
+        if kit.clock() >= until or not _flush_some(kit, part[start : start + FLUSHED_AT_ONCE]):
+            return False
     return not is_more
+
+
+def _flush_some(kit: Kit, keys: Sequence[str]) -> bool:
+    """Write some objects of records, the oldest first, and delete them together; False where that has to wait."""
+    written: list[str] = []
+    for key, outcomes in kit.spool.read_kept(keys).items():
+        if not _flushed(kit, outcomes):
+            break
+        written.append(key)
+    is_all = len(written) == len(keys)
+    kit.spool.clean(kept=written)
+    return is_all
 
 
 def _flushed(kit: Kit, outcomes: Sequence[Outcome]) -> bool:

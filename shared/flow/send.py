@@ -17,7 +17,7 @@ import msgspec
 from shared.core.decide import Decision, Reply, Snapshot, decide
 from shared.core.errors import AccountRefused, CdnError, OutcomeUnknown, QuotaSpent, Throttled, Unsent
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE
-from shared.core.plan.planning import Call
+from shared.core.plan.planning import Call, is_control
 from shared.core.plan.retry import backoff
 from shared.core.task.model import Batch, Kind, Task, digest
 from shared.core.task.notes import Place
@@ -59,10 +59,22 @@ class Sender:
             if isinstance(reply.error, Throttled | Unsent | AccountRefused):
                 queue.appendleft(call)  # it goes on where it stopped
             queue.extendleft(reversed(decision.calls))
+            if reply.error is not None and is_control(call.tasks[0]):
+                queue = self._without_suspects(queue, call)
             self._absorb(decision)
             self._unknown = self._unknown + 1 if isinstance(reply.error, OutcomeUnknown) else 0
         self._mark(queue)
         self._flush()
+
+    def _without_suspects(self, queue: deque[Call], control: Call) -> deque[Call]:
+        """Leave out what has failed before, where its control has come to nothing: it would tell nothing more."""
+        own = (self._kit.provider.unit(control.target), control.target.domain)
+        return deque(
+            call
+            for call in queue
+            if (self._kit.provider.unit(call.target), call.target.domain) != own
+            or not any(task.unknowns for task in call.tasks)
+        )
 
     def _is_over(self) -> bool:
         books, now = self._pending.books, self._kit.clock()

@@ -167,6 +167,28 @@ def test_a_prefetch_of_what_the_origin_lacks_is_given_up_at_once() -> None:
     assert ["Failed: OriginReturnStatusCode404"] == [dead["reason"] for dead in world.pieces()]
 
 
+@pytest.mark.xfail(
+    reason="Objects that the origin lacks count as an origin in trouble: prefetches of others wait a quarter hour."
+)
+def test_objects_that_are_gone_hold_back_no_prefetch_of_others() -> None:
+    """That the origin answers 404 is about one object each: what is there is prefetched within a minute."""
+    world = World(PREFETCHING.replace("refresh-then-prefetch", "prefetch"))
+    world.cloud.oss.habits.untold = lambda name, _key: "Removed" in name
+    events = [world.put(f"gone-{number}.html") for number in range(12)]
+    for number in range(12):
+        world.cloud.oss.delete(world.options.bucket, f"gone-{number}.html")
+    for event in events:
+        world.deliver(event)
+    for _ in range(40):
+        if len(world.pieces()) == len(events):
+            break
+        world.minutes(1)
+    assert 12 == len(world.pieces())
+    world.deliver(world.put("there.html"))
+    world.minutes(1)
+    assert "https://static.example.com/there.html" == world.submitted_urls()[-1]
+
+
 def test_the_cdn_s_event_settles_at_once() -> None:
     """The event of a finished task settles it before the timer looks; a foreign task's event does nothing."""
     world = World(PREFETCHING)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from scripts.cloudprocess import environment_of
 from scripts.localcloud.answers import Answer
 from scripts.localcloud.cdn.answers import CdnCall, rule
@@ -86,9 +88,13 @@ class World:
     """
 
     def __init__(
-        self, sites: str = SITES, options: Options | None = None, env: Mapping[str, str] | None = None
+        self,
+        sites: str = SITES,
+        options: Options | None = None,
+        env: Mapping[str, str] | None = None,
+        start: float = START,
     ) -> None:
-        self.clock = VirtualClock(START)
+        self.clock = VirtualClock(start)
         self.options = options or Options()
         self.cloud = LocalCloud(self.options, self.clock)
         self.events: list[dict[str, Any]] = []
@@ -104,13 +110,20 @@ class World:
         self.requests = 0
         self.instance = self.new_instance()
 
-    def new_instance(self, sites: str | None = None) -> wiring.Instance:
-        """Start another function instance: nothing is in its memory."""
+    def new_instance(
+        self, sites: str | None = None, *, unconnected: bool = False, faults: tuple[str, ...] = ()
+    ) -> wiring.Instance:
+        """Start another function instance: nothing is in its memory.
+
+        One that is `unconnected` gets no connection to the CDN; `faults` are what is wrong with its settings.
+        """
         settings = read_settings(self._env)
         return wiring.build(
             settings,
             read_sites(sites or self.sites),
-            cdn_transport=HttpxTransport(self._watched("cdn"), self.clock),
+            cdn_transport=httpx.MockTransport(self._no_way)
+            if unconnected
+            else HttpxTransport(self._watched("cdn"), self.clock),
             oss_adapter=RequestsAdapter(self._watched("oss"), self.clock),
             log_adapter=RequestsAdapter(self._watched("sls"), self.clock),
             clock=self.clock.now,
@@ -118,6 +131,7 @@ class World:
             chance=random.Random(7).random,
             report=logs.logger("INFO", self.log),
             readers=1,
+            faults=faults,
         )
 
     def context(self, function: str = "object_created") -> Context:
@@ -287,6 +301,12 @@ class World:
             self.killed += 1
         finally:
             self.after = watched
+
+    def _no_way(self, request: httpx.Request) -> httpx.Response:
+        """Let a connection take its time and fail."""
+        self.clock.advance(3.0)
+        message = "timed out"
+        raise httpx.ConnectTimeout(message, request=request)
 
     def _told(self, payload: dict[str, Any]) -> None:
         if payload["events"][0]["oss"]["bucket"]["name"] == self.options.bucket:

@@ -30,7 +30,7 @@ from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, per_minute
 from shared.core.plan.planning import Call, Shrunk
 from shared.core.plan.retry import REFUSED_PAUSE_SECONDS, backoff, trouble_pause
 from shared.core.plan.split import by_domain, by_target, first_targets, in_parts
-from shared.core.task.model import Batch, Result, Task, outcome
+from shared.core.task.model import Batch, Result, Target, Task, outcome
 from shared.core.task.notes import Place
 from shared.core.task.rows import Accepted
 from shared.core.task.stored import CallKey
@@ -252,14 +252,19 @@ def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
 
 def hold_domain(tasks: tuple[Task, ...], code: str, message: str, facts: Facts, decision: Decision) -> None:
     """Let the tasks of a domain in trouble wait apart from all others."""
-    target = tasks[0].target
+    trouble = hold_target(tasks[0].target, code, message, facts, decision)
+    for task in tasks:
+        decision.waits(task, Place(trouble), why=f"{code}: {message}" if message else code)
+
+
+def hold_target(target: Target, code: str, message: str, facts: Facts, decision: Decision) -> Wait:
+    """Hold back the domain of a target, ever longer."""
     trouble = trouble_of(facts.provider.unit(target), target.domain)
     before, now = decision.books.holds.get(trouble.slot), decision.now
     if before is None or before.due <= now:  # several calls that were lost together are one try
         pause = trouble_pause((before.tries if before else 0) + 1)
         decision.books = decision.books.hold(trouble.slot, now + pause, now, code, message, failed=True)
-    for task in tasks:
-        decision.waits(task, Place(trouble), why=f"{code}: {message}" if message else code)
+    return trouble
 
 
 def _alarm_of_account(error: CdnError) -> Alarm:

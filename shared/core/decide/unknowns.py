@@ -19,19 +19,21 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from shared.core.decide.moves import Decision, Facts
-from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, hold_domain
+from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, hold_domain, hold_target
 from shared.core.plan.books import SERVICE
+from shared.core.plan.planning import is_control
 from shared.core.plan.retry import BLAMED_TRIES_MAX, MEANWHILE_SECONDS, blamed_pause
 from shared.core.plan.split import by_domain, by_target, in_parts
 from shared.core.task.model import Batch, Result, Step, Submission, Target, Task, digest
 from shared.core.task.rows import Accepted, CdnTask, Rows
 from shared.core.task.stored import CallKey
+from shared.core.task.waits import trouble_of
 
 CLOCKS_AGREE_SECONDS = 2.0
 """Of two calls made this close to each other nobody can tell which came first."""
 PARTS_OF_UNKNOWN = 8
 """Each level of the search costs a wait for rows, so it goes in more parts than two."""
-NOTHING = "NotCarriedOut"
+NOTHING, NOTHING_TOLD = "NotCarriedOut", "the CDN did not carry the call out"
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -160,10 +162,12 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
     """Decide for the tasks of one domain: again as a whole, in parts, later, or never."""
     domain, begun = tasks[0].domain, each.batch.created - MEANWHILE_SECONDS
     unit = facts.provider.unit(tasks[0].target)
-    if not alone:
+    if is_control(tasks[0]):
+        _control_failed(tasks, each.batch.created, facts, decision)
+    elif not alone:
         decision.met("unknown: goes again by domain")
         _again(tasks, f"{each.batch.id} {domain}", decision)
-    elif all(task.unknowns == 0 for task in tasks):
+    elif all(task.unknowns == 0 for task in tasks) and not _is_troubled(unit, domain, decision):
         decision.met("unknown: goes again as a whole")
         _again(tasks, each.batch.id, decision)
     elif not decision.books.went_well_since(begun, unit, domain):
@@ -176,19 +180,39 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
         _blamed(tasks, decision)
 
 
+def _is_troubled(unit: str, domain: str, decision: Decision) -> bool:
+    """Whether it is known that calls fail: one probe then goes at a time, and none twice."""
+    return not decision.books.holds.keys().isdisjoint({SERVICE, trouble_of(unit, domain).slot})
+
+
+def _control_failed(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: Decision) -> None:
+    """What went only to tell whether the CDN works has told that it does not; nobody needs it to go again."""
+    decision.met("unknown: a control came to nothing")
+    decision.superseded(tasks, "it went only to tell whether the CDN works")
+    target, since = tasks[0].target, begun - MEANWHILE_SECONDS
+    if decision.books.went_well_since(since, facts.provider.unit(target), target.domain):
+        return
+    if decision.books.went_well_since(since):
+        hold_target(target, NOTHING, NOTHING_TOLD, facts, decision)
+    else:
+        _hold_everything(begun, decision)
+
+
 def _in_trouble(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: Decision) -> None:
     """Nothing of the domain has gone since the call was begun: nobody knows that the content is to blame."""
-    code, message = NOTHING, "the CDN did not carry the call out"
     if decision.books.went_well_since(begun - MEANWHILE_SECONDS):
         decision.met("unknown: the domain is in trouble")
-        hold_domain(tuple(_known_to_fail(task) for task in tasks), code, message, facts, decision)
+        hold_domain(tuple(_known_to_fail(task) for task in tasks), NOTHING, NOTHING_TOLD, facts, decision)
         return
     decision.met("unknown: the CDN is in trouble")
-    now = decision.now
-    due = max(now, begun + SERVICE_PAUSE_SECONDS)
-    decision.books = decision.books.hold(SERVICE, due, now, code, message, failed=True)
+    _hold_everything(begun, decision)
     for task in tasks:
         decision.changed(task, _known_to_fail(task))
+
+
+def _hold_everything(begun: float, decision: Decision) -> None:
+    due = max(decision.now, begun + SERVICE_PAUSE_SECONDS)
+    decision.books = decision.books.hold(SERVICE, due, decision.now, NOTHING, NOTHING_TOLD, failed=True)
 
 
 def _blamed(tasks: tuple[Task, ...], decision: Decision) -> None:

@@ -59,6 +59,11 @@ class Call(msgspec.Struct, frozen=True):
         return self.tasks[0].target
 
 
+def is_control(task: Task) -> bool:
+    """Whether a task went only to tell whether the CDN works."""
+    return task.cause.event_id == CONTROL
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What goes now, what waits where, and what is void. A task of the input that is in none stays where it is."""
 
