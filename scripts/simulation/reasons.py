@@ -44,7 +44,7 @@ BESIDE_UNKNOWN_SECONDS = 1_200.0
 """The same where the API does not say so, and each halving has to be asked about first."""
 BAD_SECONDS = 600.0
 """How long a URL waits until it is given up that the API says it cannot take: ten rounds."""
-BAD_UNKNOWN_SECONDS = 4_500.0
+BAD_UNKNOWN_SECONDS = 7_200.0
 """The same where the API does not say so: eight tries, alone and ever later."""
 SPLIT_SECONDS = 120.0
 """How long a domain's trouble holds up the others, once: its first call may have been shared."""

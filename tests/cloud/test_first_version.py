@@ -130,7 +130,6 @@ def _calls(ground: Ground) -> list[str]:
     return [key for area in ("submitted/", "submitting/", "accepted/") for key in ground.listed(area)]
 
 
-@pytest.mark.xfail(strict=True, reason="an intent that is brought over counts as written now, so its rows are too old")
 def test_a_lost_answer_of_the_first_version_costs_no_second_unit() -> None:
     """The call was carried out before the upgrade: its rows are older than the object that was brought over."""
     world = World()

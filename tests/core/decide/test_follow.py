@@ -150,7 +150,6 @@ def test_what_fails_too_often_or_without_hope_is_given_up(failures: int, words: 
         ]
 
 
-@pytest.mark.xfail(strict=True, reason="what is given up after a failure moves under the name of a try that never was")
 def test_what_is_given_up_is_the_try_that_it_was() -> None:
     """A move names the try that ends."""
     decision = followed(ONE, rows=[failed(ONE, "OriginReturnStatusCode404")])

@@ -19,9 +19,10 @@ from shared.core.errors import (
     OutcomeUnknown,
     Refused,
     Throttled,
+    TooLarge,
     Unsent,
 )
-from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, Books, Hold
+from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, Books, Good, Hold
 from shared.core.plan.limits import Limits
 from shared.core.plan.planning import Call, Shrunk
 from shared.core.task.model import Kind, Lane, Result, State, Task
@@ -57,7 +58,8 @@ def test_an_accepted_call_moves_its_tasks_and_is_booked() -> None:
     assert {ONE.this_try: State.ACCEPTED, TWO.this_try: State.ACCEPTED} == fates(decision)
     answer = reply([ONE, TWO])
     assert [answer.key] == decision.served
-    assert ({"url": 7}, {A: NOW}, {}) == (decision.books.remaining, decision.books.good, decision.books.holds)
+    last = {"url": {A: Good(NOW, TWO.target, TWO.site)}}
+    assert ({"url": 7}, last, {}) == (decision.books.remaining, decision.books.good, decision.books.holds)
     assert {"url": {A: 2}} == decision.books.in_minute
     assert [(ONE.id, Result.ACCEPTED, 1, answer.batch.id, "R", 100_000), (TWO.id, Result.ACCEPTED, 1)] == [
         (each.task_id, each.result, each.units, each.call, each.request_id, each.latency_ms)
@@ -195,7 +197,10 @@ def test_a_refused_domain_waits_alone_and_a_person_is_told_once() -> None:
     ]
     (alarm,) = decision.alarms
     assert Alarm(f"the CDN refuses calls for {A}", alarm.remedy, "ServiceBusy", "configuring", "R-8") == alarm
-    again = answered([ONE], error, decision.books)
+    beside = answered([THREE], error, decision.books, at=NOW + 54)
+    assert ([], decision.books.holds) == (beside.alarms, beside.books.holds)
+    assert [(THREE.this_try, Place(TROUBLE))] == [(move.before, move.place) for move in beside.moves]
+    again = answered([ONE], error, decision.books, at=NOW + 55)
     assert ([], 2) == (again.alarms, again.books.holds[TROUBLE.slot].tries)
     assert {"reply: a domain is refused"} == decision.branches
 
@@ -211,7 +216,7 @@ def test_a_refused_domain_is_tried_more_and_more_seldom(tries: int, pause: float
 
 def test_a_refusal_takes_along_what_its_call_holds_back() -> None:
     """The other half, what was laid aside, and what a smaller call left behind: all of them wait."""
-    call = Call((ONE,), other=(TWO,), aside=(THREE,), shrunk=Shrunk(1, 1, minute_of_domain("url", A), (FOUR,)))
+    call = Call((ONE,), other=(TWO,), aside=(THREE,), shrunk=Shrunk(1, minute_of_domain("url", A), (FOUR,)))
     decision = answered(call, Refused("Forbidden"))
     assert dict.fromkeys((task.this_try for task in files(4)), State.WAITING) == fates(decision)
     assert {Place(TROUBLE)} == {move.place for move in decision.moves}
@@ -274,12 +279,31 @@ def test_every_error_has_its_rule() -> None:
         answered([ONE], CdnError("Unheard"))
 
 
-@pytest.mark.xfail(strict=True, reason="only an acceptance ends the trouble of everything")
-@pytest.mark.parametrize("error", [REJECTED, *SPENT, Refused("ServiceBusy")])
-def test_an_answer_of_the_cdns_own_ends_its_trouble(error: CdnError) -> None:
+DEFINITE = [REJECTED, *SPENT, Refused("ServiceBusy"), TooLarge("OverLimit"), BadDomain("InvalidDomain.NotFound")]
+
+
+@pytest.mark.parametrize("error", DEFINITE)
+@pytest.mark.parametrize("slot", [SERVICE, ACCOUNT])
+def test_an_answer_of_the_cdns_own_ends_its_trouble(error: CdnError, slot: str) -> None:
     """Whoever refuses one target for its content is there: the others need not go one a round."""
-    books = Books(holds={SERVICE: Hold(NOW, NOW - 99, 3, "NotCarriedOut")})
-    assert SERVICE not in answered([ONE], error, books).books.holds
+    books = Books(holds={slot: Hold(NOW, NOW - 99, 3, "NotCarriedOut")})
+    assert slot not in answered([ONE], error, books).books.holds
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (OutcomeUnknown("ReadTimeout"), {SERVICE, ACCOUNT, FLOW, "x"}),
+        (Unsent("Unconnected"), {SERVICE, ACCOUNT, FLOW, "x"}),
+        (Throttled("Throttling.User"), {SERVICE, ACCOUNT, FLOW, "x"}),
+        (AccountRefused("InsufficientBalance"), {SERVICE, ACCOUNT, FLOW, "x"}),
+        (REJECTED, {FLOW, "x"}),
+    ],
+)
+def test_an_answer_that_says_nothing_of_the_calls_ends_no_trouble(error: CdnError, left: set[str]) -> None:
+    """Nobody was there, or it would not hear of calls; flow control ends by its own time."""
+    books = Books(holds=dict.fromkeys((SERVICE, ACCOUNT, FLOW, "x"), Hold(NOW, NOW - 99, 3)))
+    assert left == set(answered([ONE], error, books).books.holds)
 
 
 def test_limits_are_the_teams() -> None:

@@ -90,10 +90,6 @@ def test_ten_poisons_of_a_thousand_end_alone() -> None:
     assert {task.this_try for task in bad} == rounds.of(State.DEAD)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a success just before a call was begun is no witness, so each probe that goes frees one target only",
-)
 @pytest.mark.parametrize("others", ["nothing", "another domain"])
 def test_a_poison_does_not_hold_its_neighbours_where_nothing_else_of_its_domain_goes(others: str) -> None:
     """A probe that went shows that the domain works: the rest then goes in parts, not one target every two minutes."""
@@ -108,16 +104,7 @@ def test_a_poison_does_not_hold_its_neighbours_where_nothing_else_of_its_domain_
 
 @pytest.mark.parametrize(
     "error",
-    [
-        pytest.param(
-            OutcomeUnknown("InternalError"),
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="probes of everything go through the oldest targets, all of them of the domain in trouble",
-            ),
-        ),
-        Refused("ServiceBusy"),
-    ],
+    [OutcomeUnknown("InternalError"), Refused("ServiceBusy")],
 )
 def test_a_domain_that_is_in_trouble_holds_back_no_other(error: CdnError) -> None:
     """The other one goes within minutes, and each of its later changes in the round that meets it."""

@@ -234,7 +234,6 @@ def test_a_call_is_cut_until_it_fits(most: int) -> None:
     assert {task.this_try for task in tasks} == judge.of(State.ACCEPTED)
 
 
-@pytest.mark.xfail(strict=True, reason="the other half of a search is forgotten where its half is too large")
 def test_the_other_half_is_not_forgotten_where_a_half_is_too_large() -> None:
     """It goes in this round like what was laid aside, instead of beginning anew in the next."""
     decision = answered(Call((ONE, TWO), other=(THREE,), aside=(FOUR,)), TooLarge("SingleRequest.OverLimit"))
@@ -317,9 +316,6 @@ def _driven(tasks: Sequence[Task], verdict: Capacity, error: CdnError) -> Judge:
 
 @pytest.mark.parametrize("error", SPENT, ids=["minute", "day"])
 @pytest.mark.parametrize("left", [1, 20, 61])
-@pytest.mark.xfail(
-    strict=True, reason="what leaves less than a sixteenth of a call is never found, however often tried"
-)
 def test_little_that_is_left_is_used_too(error: CdnError, left: int) -> None:
     """Others spend from the same minute each minute: a pile of a thousand must not stop itself."""
     judge = _driven(files(1_000), Capacity(left, error), error)
@@ -330,26 +326,41 @@ def test_a_minute_is_searched_in_halves() -> None:
     """Half of what was refused is tried, with what waits behind it, for the minute of its domain."""
     decision = answered(files(32), SPENT[0])
     wait = minute_of_domain("url", A)
-    assert [Call(files(32)[:16], shrunk=Shrunk(16, 2, wait, files(32)[16:]))] == decision.calls
+    assert [Call(files(32)[:16], shrunk=Shrunk(16, wait, files(32)[16:]))] == decision.calls
     assert {"reply: a minute is spent", "reply: tried with fewer targets"} == decision.branches
     assert ([], {}) == (decision.moves, decision.books.in_minute)
     assert 1 == len(decision.served)
 
 
 def test_where_a_smaller_call_is_accepted_half_as_much_follows() -> None:
-    """What is left behind is tried in half the step, not below the least."""
+    """What is left behind is tried in half the step, down to a single target, and no more of it than there is."""
     wait = minute_of_domain("url", A)
-    decision = answered(Call(files(4), "r", shrunk=Shrunk(4, 2, wait, files(9)[4:])))
-    assert [Call(files(9)[4:6], "r", shrunk=Shrunk(2, 2, wait, files(9)[6:]))] == decision.calls
-    few = answered(Call(files(4), shrunk=Shrunk(4, 1, wait, files(7)[4:])))
-    assert [1] == [len(call.tasks) for call in few.calls]
-    assert [] == answered(Call(files(4), shrunk=Shrunk(4, 2, wait))).calls
+    decision = answered(Call(files(4), "r", shrunk=Shrunk(4, wait, files(9)[4:])))
+    assert [Call(files(9)[4:6], "r", shrunk=Shrunk(2, wait, files(9)[6:]))] == decision.calls
+    single = answered(Call(files(2), shrunk=Shrunk(2, wait, files(9)[2:])))
+    assert [Call(files(9)[2:3], shrunk=Shrunk(1, wait, files(9)[3:]))] == single.calls
+    few = answered(Call(files(4), shrunk=Shrunk(4, wait, files(6)[4:])))
+    assert [Call(files(6)[4:5], shrunk=Shrunk(1, wait, files(6)[5:]))] == few.calls
+    assert [] == answered(Call(files(4), shrunk=Shrunk(4, wait))).calls
+
+
+def test_where_a_single_one_was_accepted_last_the_rest_waits() -> None:
+    """The search ends there, and the books say that nothing is left."""
+    wait = minute_of_domain("url", A)
+    decision = answered(Call(files(1), "r", shrunk=Shrunk(1, wait, files(4)[1:])))
+    assert ([], {"url": {A: FACTS.limits.urls_per_minute_per_domain}}) == (decision.calls, decision.books.in_minute)
+    assert [State.ACCEPTED, *[State.WAITING] * 3] == [fates(decision)[task.this_try] for task in files(4)]
 
 
 def test_where_no_step_is_left_the_rest_waits_for_the_minute() -> None:
     """All that was not accepted, and the books say that the minute is full."""
     wait = minute_of_domain("url", A)
-    decision = answered(Call(files(2), shrunk=Shrunk(2, 2, wait, files(5)[2:])), SPENT[0])
+    smaller = answered(Call(files(2), shrunk=Shrunk(2, wait, files(5)[2:])), SPENT[0])
+    assert ([Call(files(1), shrunk=Shrunk(1, wait, files(5)[1:]))], []) == (
+        smaller.calls,
+        smaller.moves,
+    )
+    decision = answered(Call(files(1), shrunk=Shrunk(1, wait, files(5)[1:])), SPENT[0])
     assert dict.fromkeys((task.this_try for task in files(5)), State.WAITING) == fates(decision)
     assert {Place(wait)} == {move.place for move in decision.moves}
     assert {"url": {A: FACTS.limits.urls_per_minute_per_domain}} == decision.books.in_minute
@@ -374,7 +385,7 @@ def test_what_a_day_leaves_is_read_again_first() -> None:
     decision = answered(files(3), SPENT[1], Books(read_at=NOW - 5, total={"url": 9}, remaining={"url": 5}))
     assert ([], [], 0.0) == (decision.moves, decision.calls, decision.books.read_at)
     assert {"reply: the day is spent, read again"} == decision.branches
-    again = answered(Call(files(4), shrunk=Shrunk(4, 1, quota_of("url"))), SPENT[1])
+    again = answered(Call(files(4), shrunk=Shrunk(4, quota_of("url"))), SPENT[1])
     assert [2] == [len(call.tasks) for call in again.calls]
 
 

@@ -256,9 +256,6 @@ def test_what_joins_keeps_what_was_void() -> None:
     assert (old, other) == joined(plan([old, removal]), [other]).void
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a task that two waiting notes hold joins a call twice, and then ends as two things at once"
-)
 def test_a_task_that_lies_in_two_notes_joins_once() -> None:
     """A second delivery may have left a task in two notes: it is one task, accepted or superseded, not both."""
     going = make_task(f"{HOST}/a", lane=Lane.REMOVED)
@@ -270,14 +267,12 @@ def test_a_task_that_lies_in_two_notes_joins_once() -> None:
 # -- the probe of everything keeps the other rules ------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="the probe of everything does not look at the day's quota")
 def test_a_probe_of_everything_may_not_overspend() -> None:
     """Where the day leaves nothing, the probe is refused for that, call by call, for every task that waits."""
     books = Books(NOW, {"url": 9}, {"url": 0}, holds={SERVICE: Hold(NOW, NOW, 1)})
     assert () == plan(files(3), books).calls
 
 
-@pytest.mark.xfail(strict=True, reason="the probe of everything does not look at refreshes that run")
 def test_a_probe_of_everything_is_no_prefetch_beside_its_refresh() -> None:
     """What is being refreshed is not prefetched, whatever else is in trouble."""
     prefetch, refresh = make_task(f"{HOST}/a", kind=Kind.PREFETCH), make_task(f"{HOST}/a")
@@ -285,7 +280,6 @@ def test_a_probe_of_everything_is_no_prefetch_beside_its_refresh() -> None:
     assert () == plan([prefetch], books, refreshes=[refresh]).calls
 
 
-@pytest.mark.xfail(strict=True, reason="the probe of everything may be of a domain that is held back itself")
 def test_a_probe_of_everything_is_of_no_domain_that_is_held_back() -> None:
     """A domain that is known to be refused tells nothing of the others: one that is not is tried."""
     books = Books(holds={SERVICE: Hold(NOW, NOW, 0), trouble_of("url", A).slot: Hold(NOW + 99, NOW, 1)})

@@ -68,7 +68,6 @@ def test_another_cdn_or_account_reaches_nothing_of_ours(field: str) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="a directory without its slash is taken for all that begins with it")
 def test_a_directory_without_its_slash_covers_nothing_below() -> None:
     """`/a/b` as a directory is not `/a/bc.css`, and the refreshes of a URL do not list it either."""
     assert not covers(target(Form.DIRECTORY, "/a/b"), target(Form.FILE, "/a/bc.css"))
@@ -95,7 +94,6 @@ def test_the_refreshes_of_a_target_are_those_that_cover_it(asked: Target, kind: 
     assert {Kind.REFRESH} == {each.kind for each in listed}
 
 
-@pytest.mark.xfail(strict=True, reason="folders are listed for a pattern, which they do not cover")
 def test_of_a_pattern_only_itself_is_listed() -> None:
     """Nobody can tell what a pattern reaches, so no folder is known to cover it."""
     wanted = target(Form.REGEX, "/a/.*")

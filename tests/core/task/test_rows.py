@@ -181,13 +181,11 @@ def test_the_plain_spelling(url: str, plain: str) -> None:
     assert plain == plain_url(url)
 
 
-@pytest.mark.xfail(strict=True, reason="the slash of a whole domain is kept while that of a folder is dropped")
 def test_a_whole_domain_is_known_without_its_slash() -> None:
     """What holds of a folder's last slash holds of the domain's."""
     assert is_row_of(row("h.example.com", "directory"), target("https://h.example.com/", Form.DIRECTORY))
 
 
-@pytest.mark.xfail(strict=True, reason="what stands before the first `://` is taken for a scheme, wherever that is")
 def test_a_row_without_scheme_may_have_one_in_its_path() -> None:
     """Of a key that looks like a URL the row is still found where the vendor drops the scheme and decodes."""
     assert is_row_of(row("h.example.com/to/https://x/"), target("https://h.example.com/to/https%3A//x/"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from scripts.localcloud.web import Request
 from tests.flow.world import World
 
@@ -13,10 +11,6 @@ def holds_poison(request: Request) -> bool:
     return b"poison" in request.body
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="probes of everything come from the oldest note only: the poison itself, each minute, for ever",
-)
 def test_one_upload_that_the_cdn_cannot_digest_does_not_hold_back_all_others() -> None:
     """It came in a quiet moment, so nothing else went meanwhile; what is uploaded later goes within minutes."""
     world = World()
