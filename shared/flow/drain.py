@@ -16,11 +16,11 @@ from collections import Counter
 
 from shared.core.decide import Snapshot, decide
 from shared.core.errors import CdnError
-from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, is_free
+from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, Books, is_free, next_reset
 from shared.core.plan.lease import Taken
 from shared.core.task.model import Lane, Outcome, Result, Try
 from shared.core.task.stored import Survey
-from shared.core.task.waits import READY
+from shared.core.task.waits import READY, Why
 from shared.flow.apply import Session, apply
 from shared.flow.ask import ask
 from shared.flow.kit import Invocation, Kit
@@ -46,7 +46,7 @@ def drain(kit: Kit, run: Invocation, until: float | None = None) -> dict[str, ob
         return {"drain": "left to the holder of the lease"}
     is_first = True
     while taken is not None:
-        session = Session(taken.books, old_leases=taken.old)
+        session = Session(_with_kept(kit, taken.books), old_leases=taken.old)
         seen: set[str] = set()
         try:
             seen = _hold(kit, run, taken, session, until, is_first=is_first)
@@ -56,6 +56,11 @@ def drain(kit: Kit, run: Invocation, until: float | None = None) -> dict[str, ob
         is_first = False
         taken = kit.spool.take("drain", run.request_id) if _has_come(kit, session, seen, until) else None
     return {"drain": "done", **totals}
+
+
+def _with_kept(kit: Kit, books: Books) -> Books:
+    """Look whether the records are written by now that once waited for the log store."""
+    return books.with_kept(is_kept=bool(kit.spool.kept(most=1)[0])) if books.kept else books
 
 
 def _has_come(kit: Kit, session: Session, seen: set[str], until: float) -> bool:
@@ -107,7 +112,8 @@ def _round(
         held = unknown
     if _is_stopped(kit, session) or not survey.notes:
         return held, len(session.ended) > ended
-    if session.books.at(kit.clock(), kit.provider).needs_reading(kit.clock()):
+    session.books = _with_quotas(kit, survey, session.books)
+    if session.books.needs_reading(kit.clock()):
         _read_quota(kit, session)
     _take_over_origins(kit, survey, session)
     found = find(kit, survey, session)
@@ -129,6 +135,15 @@ def _read_notes_of(kit: Kit, survey: Survey, session: Session) -> None:
     """Read the notes that hold tasks of calls of unknown outcome: what is decided of these is written there."""
     names = {task.target.name for batch in kit.spool.intents(survey.intents).values() for task in batch.tasks}
     session.add(kit.spool.read([key for key in survey.notes if key.may_hold(names)]))
+
+
+def _with_quotas(kit: Kit, survey: Survey, books: Books) -> Books:
+    """Hold what waits for a quota, also when a new day has lifted it: until it goes the quota is read each minute."""
+    now = kit.clock()
+    books = books.at(now, kit.provider)
+    for slot in {key.wait.slot for key in survey.notes if key.wait.why is Why.QUOTA} - books.holds.keys():
+        books = books.hold(slot, next_reset(now, kit.provider), now)
+    return books
 
 
 def _read_quota(kit: Kit, session: Session) -> None:

@@ -131,11 +131,6 @@ def test_a_million_is_an_option() -> None:
     assert [] == list(growth.measure(asked))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the look after giving the lease back sees notes that the look which took it had no room for, beside the "
-    "lease's own keys; while everything is held back these look new, so the lease is taken again until time is up",
-)
 def test_a_ring_costs_the_same_however_much_waits_for_a_refused_account() -> None:
     """More notes wait than one look shows: each ring tries one call, and is over."""
     clock = VirtualClock(growth.START)

@@ -104,10 +104,22 @@ def _unknown(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
     decision.met("reply: unknown")
     batch = reply.batch
     decision.books = decision.books.after(batch, reply.at, facts.provider)
+    _hold_again(reply, error, facts, decision)
     words = {"code": error.code, "message": error.message, "request_id": error.request_id}
     decision.outcomes += [outcome(task, Result.UNCERTAIN, reply.at, call=batch.id, **words) for task in batch.tasks]
     call = reply.call
     _rest_goes(call, call.replaces, decision)
+
+
+def _hold_again(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
+    """Where calls are known to fail, let nothing follow a probe before its outcome is known."""
+    books, at, unit = decision.books, reply.at, facts.provider.unit(reply.batch.target)
+    slots = [SERVICE, *(trouble_of(unit, domain).slot for domain in reply.batch.domains)]
+    for slot in slots:
+        if slot in books.holds and not books.is_held(slot, at):
+            pause = SERVICE_PAUSE_SECONDS if slot == SERVICE else trouble_pause(books.holds[slot].tries + 1)
+            books = books.hold(slot, at + pause, at, error.code, error.message, failed=True)
+    decision.books = books
 
 
 def _rejected(reply: Reply, error: CdnError, decision: Decision) -> None:

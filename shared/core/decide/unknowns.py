@@ -24,7 +24,17 @@ from shared.core.plan.books import SERVICE
 from shared.core.plan.planning import is_control
 from shared.core.plan.retry import BLAMED_TRIES_MAX, MEANWHILE_SECONDS, blamed_pause
 from shared.core.plan.split import by_domain, by_target, in_parts
-from shared.core.task.model import Batch, Result, Step, Submission, Target, Task, digest
+from shared.core.task.model import (
+    TEXT_CHARACTERS_MAX,
+    Batch,
+    Outcome,
+    Result,
+    Step,
+    Submission,
+    Target,
+    Task,
+    digest,
+)
 from shared.core.task.rows import Accepted, CdnTask, Rows
 from shared.core.task.stored import CallKey
 from shared.core.task.waits import trouble_of
@@ -101,10 +111,20 @@ def _settled(each: Asked, known: list[Submission], facts: Facts, decision: Decis
         decision.accepts.append((submission, decision.now))
         decision.accepted(batch, Accepted(ids), decision.now)
         known.append(submission)
+    if left and each.rows:
+        _tell_of_rows(each, decision)
     if left:
         _came_to_nothing(each, left, known, facts, decision)
     decision.served.append(each.key)
     return True
+
+
+def _tell_of_rows(each: Asked, decision: Decision) -> None:
+    """Tell of rows that came and match nothing: maybe the CDN has named them in a way that nobody here knows."""
+    first = each.rows[0]
+    told = f"{len(each.rows)} rows match no target that is missing; the first is {first.object_type} {first.url}"
+    batch = each.batch
+    decision.outcomes.append(Outcome(decision.now, Result.TOLD, call=batch.id, message=told[:TEXT_CHARACTERS_MAX]))
 
 
 def _own_rows(each: Asked, known: Iterable[Submission]) -> dict[Target, str]:
@@ -212,7 +232,8 @@ def _in_trouble(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: D
 
 def _hold_everything(begun: float, decision: Decision) -> None:
     due = max(decision.now, begun + SERVICE_PAUSE_SECONDS)
-    decision.books = decision.books.hold(SERVICE, due, decision.now, NOTHING, NOTHING_TOLD, failed=True)
+    if not decision.books.is_held(SERVICE, decision.now):  # a probe that was lost has been counted when it was
+        decision.books = decision.books.hold(SERVICE, due, decision.now, NOTHING, NOTHING_TOLD, failed=True)
 
 
 def _blamed(tasks: tuple[Task, ...], decision: Decision) -> None:

@@ -125,13 +125,13 @@ def plan(
     budget = _Budget(books, limits, provider, now, asked)
     known = Refreshes([*refreshes, *(task for each in asked for task in each.tasks)])
     probes = [each for each in asked if budget.is_probe(each)]
-    controls = list(_controls([*probes, *budget.unsure(asked)], asked, known, books, provider))
+    controls = list(_controls([*probes, *budget.unsure(asked)], asked, known, budget, books))
     void: list[Task] = []
     behind = _behind(asked, known, void)
     asked = [each for each in asked if each.tasks]
     if any(name in books.holds for name in (SERVICE, ACCOUNT)):
         open_ = [each for each in asked if each.target not in behind]
-        probed = _probe_of_everything(open_, known, budget, books, provider)
+        probed = _probe_of_everything(open_, known, budget, books)
         return msgspec.structs.replace(probed, void=tuple(void))
     going: list[_Asked] = []
     waits: list[tuple[Task, Place]] = []
@@ -153,9 +153,7 @@ def _behind(asked: Iterable[_Asked], known: Refreshes, void: list[Task]) -> dict
     return {target: place for target, place in places if place is not None}
 
 
-def _probe_of_everything(
-    asked: Sequence[_Asked], known: Refreshes, budget: _Budget, books: Books, provider: Provider
-) -> Plan:
+def _probe_of_everything(asked: Sequence[_Asked], known: Refreshes, budget: _Budget, books: Books) -> Plan:
     """Let one target go, another one each time: its answer tells whether the CDN is there again."""
     allowed = [each for each in asked if budget.allows(each)]
     places = [(each, budget.place(each)) for each in asked if each not in allowed]
@@ -169,20 +167,22 @@ def _probe_of_everything(
         by_domain.setdefault(each.target.domain, []).append(each)
     own = list(by_domain.values())[tries % len(by_domain)]
     probe = own[tries // len(by_domain) % len(own)]
-    controls = _controls([probe], asked, known, books, provider)
+    controls = _controls([probe], asked, known, budget, books)
     return Plan((*controls, Call(tuple(probe.tasks), is_probe=True)), waits)
 
 
 def _controls(
-    probes: Sequence[_Asked], asked: Sequence[_Asked], known: Refreshes, books: Books, provider: Provider
+    probes: Sequence[_Asked], asked: Sequence[_Asked], known: Refreshes, budget: _Budget, books: Books
 ) -> Iterator[Call]:
     """Let something that went well before go ahead of a probe that has failed before: if it does, the probe is bad."""
     suspects = (each.target for each in probes if each.is_suspect)
-    own = sorted({(target.kind is Kind.PREFETCH, provider.unit(target), target.domain) for target in suspects})
+    own = sorted({(target.kind is Kind.PREFETCH, budget.unit(target), target.domain) for target in suspects})
     going = {each.target for each in probes}
     for _, unit, domain in own:  # refreshes first: they tell which prefetches may not go
         last = books.good.get(unit, {}).get(domain)
-        if last is not None and last.target not in going and _is_apart(last.target, asked, known):
+        if last is None or last.target in going or not _is_apart(last.target, asked, known):
+            continue
+        if budget.take(unit, domain, Lane.OVERWRITTEN) is None:
             going.add(last.target)
             cause = Cause(CONTROL, CONTROL, last.at)
             task_id = TaskId(digest(CONTROL, last.target.name, f"{last.at:.6f}"))
@@ -263,7 +263,14 @@ class _Budget:
         trouble = trouble_of(unit, domain)
         if trouble.slot in self._books.holds and not self.is_probe(each):
             return Place(trouble)
-        lane = min(task.lane for task in each.tasks)
+        return self.take(unit, domain, min(task.lane for task in each.tasks))
+
+    def unit(self, target: Target) -> str:
+        """Name the quota that a target spends from."""
+        return self._provider.unit(target)
+
+    def take(self, unit: str, domain: str, lane: Lane) -> Place | None:
+        """Take one unit of a quota for a domain; where none may be taken, tell for what that waits."""
         if self._spent.get(unit, 0) >= spendable(self._books, unit, lane, self._limits):
             return Place(quota_of(unit))
         of_unit = self._in_minute.setdefault(unit, {})

@@ -37,7 +37,7 @@ def test_an_outage_splits_counts_and_buries_nothing(is_busy: bool) -> None:  # n
     tasks = [task for task, _ in rounds.waiting.values()]
     assert ({}, 300 + 60 * MINUTE * is_busy) == (rounds.ended, len(tasks))
     assert {(0, 0)} == {counted(task)[:2] for task in tasks}
-    assert {(0, 0), (1, 1)} >= {(task.unknowns, task.calls_tried) for task in tasks}
+    assert {(0, 0), (1, 0), (1, 1)} >= {(task.unknowns, task.calls_tried) for task in tasks}
     assert [] == [task for task in tasks if task.history]
     assert {"reply: unknown", "unknown: goes again as a whole", "unknown: the CDN is in trouble"} == rounds.branches
     if not is_busy:
