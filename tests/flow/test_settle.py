@@ -167,9 +167,6 @@ def test_a_prefetch_of_what_the_origin_lacks_is_given_up_at_once() -> None:
     assert ["Failed: OriginReturnStatusCode404"] == [dead["reason"] for dead in world.pieces()]
 
 
-@pytest.mark.xfail(
-    reason="Objects that the origin lacks count as an origin in trouble: prefetches of others wait a quarter hour."
-)
 def test_objects_that_are_gone_hold_back_no_prefetch_of_others() -> None:
     """That the origin answers 404 is about one object each: what is there is prefetched within a minute."""
     world = World(PREFETCHING.replace("refresh-then-prefetch", "prefetch"))
