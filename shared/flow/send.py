@@ -17,7 +17,7 @@ import msgspec
 from shared.core.decide import Decision, Reply, Snapshot, decide
 from shared.core.errors import AccountRefused, CdnError, OutcomeUnknown, QuotaSpent, Throttled, Unsent
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE
-from shared.core.plan.planning import Call, is_control
+from shared.core.plan.planning import Call
 from shared.core.plan.retry import backoff
 from shared.core.task.model import Batch, Kind, Task, digest
 from shared.core.task.notes import Place
@@ -59,7 +59,7 @@ class Sender:
             if isinstance(reply.error, Throttled | Unsent | AccountRefused):
                 queue.appendleft(call)  # it goes on where it stopped
             queue.extendleft(reversed(decision.calls))
-            if reply.error is not None and is_control(call.tasks[0]):
+            if reply.error is not None and any(task.is_control for task in call.tasks):
                 queue = self._without_suspects(queue, call)
             self._absorb(decision)
             self._unknown = self._unknown + 1 if isinstance(reply.error, OutcomeUnknown) else 0

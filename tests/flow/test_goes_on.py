@@ -176,9 +176,6 @@ def test_an_outage_buries_nothing_and_splits_nothing(operations: tuple[str, ...]
     assert world.results()["uncertain"] <= 3 * rings + 1_010
 
 
-@pytest.mark.xfail(
-    reason="A probe whose outcome is unknown extends no hold: a drain sends the next one every two seconds meanwhile."
-)
 def test_while_calls_come_to_nothing_one_a_minute_goes() -> None:
     """What went well before is sent to tell whether the CDN works; where it comes to nothing, nothing else is sent."""
     world = _world()

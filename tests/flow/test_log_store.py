@@ -72,7 +72,6 @@ def test_a_batch_of_which_every_record_is_refused_stops_nothing() -> None:
     assert 0 == world.killed
 
 
-@pytest.mark.xfail(reason="A drain's books say for ever that records are kept: each later one waits for the timer.")
 def test_once_the_log_store_works_again_records_go_there_at_once() -> None:
     """After what was kept has been written, an upload's record is acknowledged before its invocation ends."""
     world = _world()

@@ -13,7 +13,7 @@ import pytest
 from scripts.localcloud.cdn.service import CdnApi
 from scripts.localcloud.clock import VirtualClock
 from scripts.simulation.boundaries import SITE, START, make_scenario
-from scripts.simulation.clocks import AheadClock, rows_at, set_ahead
+from scripts.simulation.clocks import rows_at
 from scripts.simulation.damage import damaged, pick
 from scripts.simulation.facts import Facts
 from scripts.simulation.faults import KINDS, Incident, rates_of
@@ -97,23 +97,20 @@ def test_a_cached_quota_is_old_for_a_while_and_then_new() -> None:
 
 
 def test_a_clock_ahead_shows_another_time_at_the_same_moment() -> None:
-    """The CDN's rows tell its own time, and are given by that of OSS; what it plans happens when it is due."""
+    """The CDN's rows tell its own time, and are given by that of OSS."""
     base = VirtualClock(1_000.0)
-    rung: list[float] = []
-    AheadClock(base, 5.0).call_at(1_015.0, lambda: rung.append(base.now()))
-    base.advance(60.0)
-    assert [1_010.0] == rung
     api = CdnApi(base, keys={}, account_id="1", domains=[STATIC], rng=Random(1))
-    set_ahead(api, base, -3.0)
-    assert base.now() - 3.0 == api._clock.now()  # noqa: SLF001 - what was set
-    assert [] == list(rows_at(api.submissions, -3.0))
+    api.clock_ahead_seconds = -3.0
+    api.carry_out("RefreshObjectCaches", {"ObjectPath": f"https://{STATIC}/a", "ObjectType": "File"})
+    assert [997.0] == [row.accepted for row in api.submissions]
+    assert [1_000.0] == [row.accepted for row in rows_at(api.submissions, -3.0)]
 
 
 def test_damage_is_done_to_what_the_functions_wrote_and_to_nothing_given_up() -> None:
     """Notes, calls, kept records and the newest books may be spoiled, each in three ways."""
     keys = ["dead/x.json", "lease/drain/000000000001-free", "lease/drain/000000000002-free", "report/status.json"]
-    picked = {pick([*keys, "waiting/a", "submitted/b.accepted"], Random(seed)) for seed in range(50)}
-    assert {"waiting/a", "submitted/b.accepted", "lease/drain/000000000002-free"} == picked
+    picked = {pick([*keys, "waiting/a", "accepted/b"], Random(seed)) for seed in range(50)}
+    assert {"waiting/a", "accepted/b", "lease/drain/000000000002-free"} == picked
     assert pick(["dead/x.json"], Random(1)) is None
     spoiled = {damaged(0.0, "waiting/a", b'{"a": 1}', Random(seed)).after for seed in range(20)}
     assert {b"", b'{"a"', b'{"format": 99, "content": {"a": 1}}'} == spoiled
@@ -166,7 +163,8 @@ def test_a_malformed_url_is_given_up_and_its_neighbours_go() -> None:
     book = World(scenario_with(Features(troubles=(bad,)))).run()
     assert [] == judge(book)
     assert {GOOD} == {row.path for row in book.rows}
-    assert [BAD] == [value["task"]["url"] for key, value in book.spool.items() if key.startswith("dead/")]
+    dead = [value for key, value in book.spool.items() if key.startswith("dead/")]
+    assert [BAD] == [piece["task"]["target"]["url"] for value in dead for piece in value["pieces"]]
 
 
 def test_the_oracle_does_not_let_a_good_url_be_given_up() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import msgspec
 
 from shared.core.decide.moves import Alarm, Decision, Facts
-from shared.core.plan.planning import is_control
 from shared.core.plan.retry import FAILED_TRIES_MAX, failed_pause, is_hopeless, trouble_pause
 from shared.core.task.model import Kind, Result, Step, Submission, Task
 from shared.core.task.rows import CdnTask
@@ -61,7 +60,7 @@ def _failed(task: Task, code: str, message: str, facts: Facts, decision: Decisio
     """Let a task that failed at the CDN go again after a pause, or give it up."""
     failures = task.cdn_failures + 1
     after = msgspec.structs.replace(task, cdn_failures=failures, unknowns=0, blamed=0, part="")
-    if is_control(task):
+    if task.is_control:
         decision.met("followed: a control failed")
         decision.superseded([task], "it went only to tell whether the CDN works")
         return

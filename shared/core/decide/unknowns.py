@@ -21,7 +21,6 @@ import msgspec
 from shared.core.decide.moves import Decision, Facts
 from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, hold_domain, hold_target
 from shared.core.plan.books import SERVICE
-from shared.core.plan.planning import is_control
 from shared.core.plan.retry import BLAMED_TRIES_MAX, MEANWHILE_SECONDS, blamed_pause
 from shared.core.plan.split import by_domain, by_target, in_parts
 from shared.core.task.model import (
@@ -165,7 +164,10 @@ def _came_to_nothing(
         decision.met("unknown: the task list has forgotten it")
         _once_more(left, decision)
     else:
-        for part in by_domain(left):
+        controls = tuple(task for task in left if task.is_control)
+        if controls:
+            _control_failed(controls, each.batch.created, facts, decision)
+        for part in by_domain([task for task in left if task not in controls]):
             _of_domain(each, part, facts, decision, alone=len(each.batch.domains) == 1)
 
 
@@ -182,9 +184,7 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
     """Decide for the tasks of one domain: again as a whole, in parts, later, or never."""
     domain, begun = tasks[0].domain, each.batch.created - MEANWHILE_SECONDS
     unit = facts.provider.unit(tasks[0].target)
-    if is_control(tasks[0]):
-        _control_failed(tasks, each.batch.created, facts, decision)
-    elif not alone:
+    if not alone:
         decision.met("unknown: goes again by domain")
         _again(tasks, f"{each.batch.id} {domain}", decision)
     elif all(task.unknowns == 0 for task in tasks) and not _is_troubled(unit, domain, decision):

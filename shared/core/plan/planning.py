@@ -20,13 +20,10 @@ from shared.core.plan.books import ACCOUNT, SERVICE, Books, per_minute, spendabl
 from shared.core.plan.limits import Limits
 from shared.core.plan.retry import MEANWHILE_SECONDS
 from shared.core.task.covers import covers, refreshes_of, voids
-from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId, digest
+from shared.core.task.model import CONTROL, Cause, Form, Kind, Lane, Target, Task, TaskId, digest
 from shared.core.task.notes import Place
 from shared.core.task.provider import Provider
 from shared.core.task.waits import REFRESH, Wait, minute_of_domain, quota_of, trouble_of
-
-CONTROL = "control"
-"""What stands in place of an event where a target goes only to tell whether the CDN works: a unit a try."""
 
 
 class Shrunk(msgspec.Struct, frozen=True):
@@ -57,11 +54,6 @@ class Call(msgspec.Struct, frozen=True):
     def target(self) -> Target:
         """The target of its first task."""
         return self.tasks[0].target
-
-
-def is_control(task: Task) -> bool:
-    """Whether a task went only to tell whether the CDN works."""
-    return task.cause.event_id == CONTROL
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -169,6 +169,8 @@ class Try(msgspec.Struct, frozen=True, order=True):
     number: int = 0
 
 
+CONTROL = "control"
+"""What stands in place of an event where a target goes only to tell whether the CDN works: a unit a try."""
 TEXT_CHARACTERS_MAX = 300
 HISTORY_STEPS_MAX = 12
 
@@ -215,6 +217,11 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         if kept and (kept[-1].result, kept[-1].code) == (cut.result, cut.code):
             kept = kept[:-1]
         return msgspec.structs.replace(self, history=(*kept, cut)[-HISTORY_STEPS_MAX:])
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it goes only to tell whether the CDN works; a change that shares its call does not end with it."""
+        return self.cause.event_id == CONTROL
 
     @property
     def this_try(self) -> Try:
@@ -267,7 +274,7 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
         Events tell whole seconds: of two changes in one second, the one that asks for a prefetch counts as later.
         """
         found: dict[str, Task] = {}
-        for task in sorted(self.tasks, key=lambda task: (task.cause.time, task.then_prefetch)):
+        for task in sorted(self.tasks, key=lambda task: (not task.is_control, task.cause.time, task.then_prefetch)):
             found[task.url] = task
         return found
 

@@ -9,7 +9,7 @@ from shared.cloud.provider.facts import ALIBABA_CDN as CDN
 from shared.core.decide import Decision, Facts, Followed, Snapshot, decide
 from shared.core.plan.books import Books, Hold
 from shared.core.plan.retry import FAILED_TRIES_MAX
-from shared.core.task.model import Kind, Lane, Result, State, Step, Submission, Task
+from shared.core.task.model import CONTROL, Cause, Kind, Lane, Result, State, Step, Submission, Task
 from shared.core.task.notes import Place
 from shared.core.task.rows import CdnTask, RowState
 from shared.core.task.settlement import prefetch_after
@@ -225,3 +225,38 @@ def test_lanes_and_causes_stay_what_they_were() -> None:
     removal = make_task(f"{HOST}/gone", lane=Lane.REMOVED)
     (again,) = moved(followed(removal, rows=[failed(removal)]), State.WAITING)
     assert (removal.lane, removal.cause, removal.target) == (again.lane, again.cause, again.target)
+
+
+def test_an_object_that_is_gone_says_nothing_of_its_origin() -> None:
+    """However many of a domain's prefetches end for that; other failures go on being counted."""
+    for words in ("OriginReturnStatusCode404", "OriginReturnStatusCode410"):
+        decision = followed(*PREFETCHES, rows=[failed(task, words) for task in PREFETCHES])
+        assert ({}, []) == (decision.books.holds, decision.alarms)
+        assert dict.fromkeys((task.this_try for task in PREFETCHES), State.DEAD) == fates(decision)
+
+
+# -- controls ------------------------------------------------------------------------------------------
+
+
+def control_of(task: Task) -> Task:
+    """Make a task that goes only to tell whether the CDN works, and is newer than another of its target."""
+    cause = Cause(CONTROL, CONTROL, task.cause.time + 9)
+    return msgspec.structs.replace(task, id=make_task(f"{HOST}/control").id, cause=cause)
+
+
+@pytest.mark.parametrize("task", [ONE, PREFETCHES[0]])
+def test_a_control_that_failed_ends(task: Task) -> None:
+    """It was accepted, which is what it went for: no further try, nothing in `dead/`, and no word of the origin."""
+    control = control_of(task)
+    decision = followed(control, rows=[failed(control, "OriginTimeout")])
+    assert {control.this_try: State.SUPERSEDED} == fates(decision)
+    assert ({}, {"followed: a control failed"}) == (decision.books.holds, decision.branches)
+    assert [Result.SUPERSEDED] == [each.result for each in decision.outcomes]
+
+
+def test_what_was_accepted_with_a_control_that_failed_goes_again() -> None:
+    """A change that waited for the same URL joined it and was covered by it: it is still to be carried out."""
+    call = submission(ONE, control_of(ONE))
+    each = Followed(KEY, call, (failed(ONE),))
+    decision = decide(Snapshot(Books(), followed=(each,)), FACTS, NOW)
+    assert [State.WAITING] == [move.state for move in decision.moves if move.state is not State.SUPERSEDED]

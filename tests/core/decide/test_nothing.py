@@ -9,7 +9,7 @@ from shared.core.decide.replies import SERVICE_PAUSE_SECONDS
 from shared.core.decide.unknowns import NOTHING
 from shared.core.plan.books import SERVICE, Books, Hold
 from shared.core.plan.retry import BLAMED_TRIES_MAX
-from shared.core.task.model import Kind, Result, State, Step
+from shared.core.task.model import CONTROL, Cause, Kind, Result, State, Step
 from shared.core.task.notes import Place
 from shared.core.task.waits import BACKOFF, READY, trouble_of
 from tests.core.decide.snapshots import (
@@ -24,6 +24,7 @@ from tests.core.decide.snapshots import (
     TROUBLE,
     TWO,
     A,
+    B,
     asked,
     fates,
     files,
@@ -197,3 +198,63 @@ def test_trouble_is_of_a_unit_of_a_domain() -> None:
     prefetch = msgspec.structs.replace(make_task(f"{HOST}/p", kind=Kind.PREFETCH), unknowns=1)
     decision = looked_up(asked([prefetch], is_none=True), books=ONLY_OTHERS_GOOD)
     assert [trouble_of("prefetch", A).slot] == list(decision.books.holds)
+
+
+# -- known trouble, and controls -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("slot", "branch"),
+    [
+        (SERVICE, "unknown: the CDN is in trouble"),
+        (TROUBLE.slot, "unknown: the CDN is in trouble"),
+        (trouble_of("prefetch", A).slot, "unknown: goes again as a whole"),
+        (trouble_of("url", B).slot, "unknown: goes again as a whole"),
+    ],
+)
+def test_where_calls_are_known_to_fail_the_first_loss_counts_as_trouble(slot: str, branch: str) -> None:
+    """A probe is not sent twice at once: its hold is renewed instead, and nothing is held against it."""
+    books = Books(holds={slot: Hold(NOW, NOW - 99, 2)})
+    decision = looked_up(asked([ONE], is_none=True), books=books)
+    assert {branch} == decision.branches
+    (move,) = decision.moves
+    is_probe = branch == "unknown: the CDN is in trouble"
+    assert (1, 0 if is_probe else 1, 0) == (move.task.unknowns, move.task.calls_tried, move.task.blamed)
+    assert is_probe is (decision.books.holds.get(SERVICE, Hold(0, 0)).tries in {1, 3})
+
+
+CONTROLLING = msgspec.structs.replace(ONE, id=make_task(f"{HOST}/control").id, cause=Cause(CONTROL, CONTROL, NOW - 600))
+
+
+@pytest.mark.parametrize(
+    ("books", "held"),
+    [
+        (GOOD, None),
+        (good(a=SHORTLY_BEFORE), None),
+        (good(a=SHORTLY_BEFORE - 0.1, b=SHORTLY_BEFORE), TROUBLE.slot),
+        (good(a=SHORTLY_BEFORE - 0.1, b=SHORTLY_BEFORE - 0.1), SERVICE),
+        (Books(), SERVICE),
+    ],
+)
+def test_a_control_that_came_to_nothing_tells_whose_trouble_it_is(books: Books, held: str | None) -> None:
+    """It ends there, since nobody needs it, and holds back what it went for: the domain, or everything."""
+    decision = looked_up(asked([CONTROLLING], is_none=True), books=books)
+    assert {CONTROLLING.this_try: State.SUPERSEDED} == fates(decision)
+    assert {"unknown: a control came to nothing"} == decision.branches
+    words = "the CDN did not carry the call out"
+    due = NOW if held == SERVICE else NOW + 55
+    assert ({held: Hold(due, NOW, 1, NOTHING, words)} if held else {}) == decision.books.holds
+
+
+@pytest.mark.parametrize("books", [GOOD, ONLY_OTHERS_GOOD, Books()])
+def test_what_shares_a_call_with_a_control_does_not_end_with_it(books: Books) -> None:
+    """An object of the same URL may have changed meanwhile: that one waits on."""
+    decision = looked_up(asked([CONTROLLING, ONE], is_none=True), books=books)
+    assert State.WAITING is fates(decision)[ONE.this_try]
+
+
+@pytest.mark.parametrize("books", [GOOD, ONLY_OTHERS_GOOD, Books()])
+def test_a_control_that_was_joined_does_not_go_again(books: Books) -> None:
+    """Whatever shares its call: it has told what it went for."""
+    decision = looked_up(asked([ONE, CONTROLLING], is_none=True), books=books)
+    assert (State.WAITING, State.SUPERSEDED) == (fates(decision)[ONE.this_try], fates(decision)[CONTROLLING.this_try])

@@ -9,9 +9,9 @@ import pytest
 
 from shared.core.plan.books import ACCOUNT, SERVICE, Books, Good, Hold, minute_of
 from shared.core.plan.limits import Limits
-from shared.core.plan.planning import CONTROL, Plan
+from shared.core.plan.planning import Plan
 from shared.core.plan.retry import MEANWHILE_SECONDS
-from shared.core.task.model import Form, Kind, Lane, Target, Task
+from shared.core.task.model import CONTROL, Form, Kind, Lane, Target, Task
 from shared.core.task.waits import trouble_of
 from tests.core.plan.plans import HOST, A, B, files, plan, urls
 from tests.strategies import NOW, make_task
@@ -130,11 +130,9 @@ def test_where_the_day_leaves_nothing_no_control_goes() -> None:
     assert () == plan([suspect(blamed=1)], held).calls
 
 
-OVERSPENDS = pytest.mark.xfail(strict=True, reason="a control is not counted against what the day and the minute leave")
 DOMAIN_IN_TROUBLE = {trouble_of("url", A).slot: Hold(NOW, NOW - 60, 1)}
 
 
-@OVERSPENDS
 @pytest.mark.parametrize("holds", [{}, IN_TROUBLE, DOMAIN_IN_TROUBLE], ids=["nothing", "everything", "the domain"])
 def test_a_control_may_not_overspend(holds: dict[str, Hold]) -> None:
     """Where the day leaves a single unit, a control and what it is for do not both go."""
@@ -142,7 +140,6 @@ def test_a_control_may_not_overspend(holds: dict[str, Hold]) -> None:
     assert 1 >= sum(len(urls(call)) for call in plan([suspect(blamed=1)], one).calls)
 
 
-@OVERSPENDS
 @pytest.mark.parametrize("holds", [{}, IN_TROUBLE, DOMAIN_IN_TROUBLE], ids=["nothing", "everything", "the domain"])
 def test_a_control_keeps_within_its_minute(holds: dict[str, Hold]) -> None:
     """Where the minute takes a single target, a control and what it is for do not both go."""
@@ -150,7 +147,6 @@ def test_a_control_keeps_within_its_minute(holds: dict[str, Hold]) -> None:
     assert 1 >= sum(len(urls(call)) for call in plan([suspect(blamed=1)], one, Limits(7)).calls)
 
 
-@OVERSPENDS
 def test_no_control_goes_for_a_probe_that_does_not() -> None:
     """A domain in trouble whose day is spent waits for the day: a control would be refused for that, each round."""
     none = msgspec.structs.replace(went_well(GOOD, DOMAIN_IN_TROUBLE), total={"url": 9}, remaining={"url": 0})
