@@ -78,7 +78,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--crashes", action="store_true", help="end small scenarios at each of their calls instead")
     parser.add_argument("--twice", action="store_true", help="run all in two processes, and compare them to the byte")
     parser.add_argument("--interleavings", action="store_true", help="run small races in every order of their calls")
-    parser.add_argument("--processes", type=int, default=3, help="how many may race in --interleavings (3; at most 4)")
+    parser.add_argument(
+        "--processes", type=int, default=3, help="how many race in --interleavings (3; 4 takes minutes)"
+    )
     parser.add_argument("--case", default="", help="only this race of --interleavings")
     parser.add_argument("--lease", choices=LEASES, default="", help="who gets the lease there (both)")
     parser.add_argument("--schedule", default="", help="only these choices in --case, with all steps told: 0,0,1")

@@ -7,7 +7,8 @@ time, up to its next call, and every moment at which something else could happen
    time, so the choices alone decide the order of steps; but what changes the CDN's books takes a millisecond, since
    the oracle tells their rows apart by time.
 2. To switch away from a process that could go on is a preemption. Switches at the end of a process, and where it
-   sleeps, are free. Whoever is switched to makes one call at least: without that, the switch would be none.
+   sleeps, are free; in the heaviest races the latter count as preemptions too, see `Bounds`. Whoever is switched to
+   makes one call at least: without that, the switch would be none.
 3. Time moves when somebody is to go on who sleeps; and once, by choice, far enough for each lease to expire, while
    whoever ran last stands still.
 4. A process may end at a call, before it or after it took effect. Only ends that leave different worlds are told
@@ -52,6 +53,8 @@ class Bounds:
     expiries: int = 0
     """How often so much time passes at once that leases expire; not in a run in which a process is ended."""
     expiry_seconds: float = 0.0
+    sleeps_are_free: bool = True
+    """Whether a switch where a process sleeps is none of the preemptions."""
 
 
 @dataclass(frozen=True)
@@ -252,10 +255,9 @@ class Director:
         """List what can happen now; the first is what happens where nobody interferes."""
         if last is None or not last.is_alive:
             return [Move(racer) for racer in alive]
-        preempts = not last.is_asleep
-        others = [racer for racer in alive if racer is not last]
-        if preempts and self._preemptions >= self._preemptions_max:
-            others = []
+        preempts = not (last.is_asleep and self.bounds.sleeps_are_free)
+        may_switch = not preempts or self._preemptions < self._preemptions_max
+        others = [racer for racer in alive if racer is not last and may_switch]
         moves = [Move(last), *(Move(racer, preempts) for racer in others)]
         if self.bounds.expiries and not self.expired and not self.crashed:
             moves += [Move(racer, preempts, lets_expire=True) for racer in others]
