@@ -187,6 +187,8 @@ class AsksNot(WrongCdn):
         """Find nothing."""
         return Page((), 0)
 
+    listed = tasks
+
 
 class IgnoresQuota(WrongCdn):
     """The quota reads as endless."""
@@ -251,7 +253,7 @@ MUTANTS = (
     Mutant(
         "deleted before it is settled", Changes(spool=DeletesBeforeSettling), ("1 lost", "2 merging"), "kill", seed=8
     ),
-    Mutant("no look after giving the lease back", Changes(spool=LooksNotAgain), ("9 wake-up",), rate=0.0, seed=15),
+    Mutant("no look after giving the lease back", Changes(spool=LooksNotAgain), ("9 wake-up",), rate=0.0, seed=150),
     Mutant("sent again without asking", _with_cdn(AsksNot), ("8 twice",), "cdn.lost", rate=0.2),
     Mutant("acceptance forgotten", Changes(spool=ForgetsAcceptance), ("7 endings",), rate=0.0),
     Mutant("prefetch does not wait", Changes(spool=PrefetchesAtOnce), ("6 prefetch",), rate=0.0, seed=4),

@@ -21,8 +21,8 @@ CONFUSION = (
     *("cdn.lost", "cdn.internal", "cdn.slow", "cdn.refused", "cdn.carried_out"),
 )
 """Faults after which the functions cannot know what the account has spent."""
-PERSISTING = ("url.", "domain.", "service.", "account.")
-"""What is wrong for longer than a call."""
+UNANSWERED = ("url.", "domain.", "service.", "account.", "cdn.server_error", "cdn.internal", "cdn.refused")
+"""What calls come to nothing by, without a word that tells why."""
 DIRECTORIES_PER_MINUTE_MAX = 100
 SUBMISSIONS = frozenset({"RefreshObjectCaches", "PushObjectCache"})
 REPLACING = ("put waiting/", "put dead/", "put accepted/", "put kept/", "get kept/", "write", "delete")
@@ -54,7 +54,7 @@ def no_blind_second_spend(facts: Facts) -> Iterator[Broken]:
     )
     again += facts.incidents("spool.")
     # While calls come to nothing, something that went well before may go once more, to tell whether the CDN works.
-    controls = facts.incidents(*PERSISTING)
+    controls = facts.incidents(*UNANSWERED)
     for url, rows in facts.rows.items():
         refreshes = [row for row in rows if row.form != "preload"]
         prefetches = [row for row in rows if row.form == "preload"]

@@ -100,6 +100,7 @@ def test_what_was_given_up_costs_a_minute_the_same_however_much_it_is() -> None:
     assert costs[0] == costs[1] <= 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", [Answer(dropped=True), Answer("ServiceUnavailable", 503)])
 def test_a_long_outage_costs_the_same_each_hour(answer: Answer) -> None:
     """Uploads go on while the CDN answers nobody: the second half costs hardly more than the first."""
@@ -123,6 +124,7 @@ def test_a_long_outage_costs_the_same_each_hour(answer: Answer) -> None:
     assert [] == world.pieces() + world.spool("waiting/") + world.spool("submitting/")
 
 
+@pytest.mark.long
 def test_what_waits_is_not_written_again_each_minute() -> None:
     """Thousands of tasks are refused for an hour: one record each at most, and no note written twice."""
     world = _world()
@@ -139,6 +141,7 @@ def test_what_waits_is_not_written_again_each_minute() -> None:
     assert world.results()["deferred"] <= 3_000
 
 
+@pytest.mark.long
 def test_a_release_rewrites_nothing() -> None:
     """What waited for the day's quota goes at the reset without having been written anew."""
     world = World(

@@ -84,6 +84,7 @@ def test_bad_prefetches_end_and_the_good_ones_beside_them_go() -> None:
     assert (0, 300) == (world.killed, world.cloud.cdn.spent()["preload"])
 
 
+@pytest.mark.long
 def test_a_thousand_bad_urls_are_buried_as_they_are_found() -> None:
     """Where every URL of a full call is bad, each invocation buries some, until none is left."""
     world = _world()
@@ -98,6 +99,7 @@ def test_a_thousand_bad_urls_are_buried_as_they_are_found() -> None:
     assert 0 == world.killed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("code", "status"), [("InternalError", 500), ("NobodyKnowsThis", 400), ("", 502)])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_url_whose_calls_come_to_nothing_waits_alone_and_dies(code: str, status: int, count: int) -> None:
@@ -127,6 +129,7 @@ def test_a_url_whose_calls_come_to_nothing_waits_alone_and_dies(code: str, statu
     assert extra <= 20 * count
 
 
+@pytest.mark.long
 def test_ten_culprits_among_a_thousand_are_found() -> None:
     """Ten URLs that the API cannot digest: the others go within some rounds, one wait for each level of the search."""
     world = _world()
@@ -141,6 +144,7 @@ def test_ten_culprits_among_a_thousand_are_found() -> None:
     assert 0 == world.killed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("minutes", "step"), [(30, 1), (360, 9)])
 @pytest.mark.parametrize("operations", [(), (REFRESH,)])
 def test_an_outage_buries_nothing_and_splits_nothing(operations: tuple[str, ...], minutes: int, step: int) -> None:
@@ -192,6 +196,7 @@ def test_while_calls_come_to_nothing_one_a_minute_goes() -> None:
     assert 12 >= len(world.refresh_calls()) - calls >= 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bytes_max", [20_000, 2_000])
 @pytest.mark.parametrize("code", ["", "RequestEntityTooLarge", "InvalidObjectPath.Size.Malformed"])
 def test_a_call_that_is_too_large_is_made_smaller(bytes_max: int, code: str) -> None:
@@ -353,6 +358,7 @@ def test_bad_urls_in_calls_of_several_domains_end(code: str, rounds: int) -> Non
     assert [] == world.spool("waiting/") + world.spool("submitting/")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", ["InvalidObjectPath.Malformed", "InternalError", "NobodyKnowsThis"])
 def test_a_stream_of_bad_urls_holds_back_no_good_one(code: str) -> None:
     """Each minute brings a bad URL beside good ones, for a quarter of an hour: each good one goes within minutes."""

@@ -69,6 +69,7 @@ def test_the_log_store_s_backlog_is_not_read_while_it_is_down() -> None:
     assert [f"{number:02d}.html" for number in range(21)] == keys
 
 
+@pytest.mark.long
 def test_a_round_takes_no_more_tasks_than_it_can_end() -> None:
     """Of a backlog that is due at once no more is read than a round can end before it is sent, and all of it goes."""
     plenty = Limits(url_refreshes_per_day=100_000, urls_per_minute_per_domain=100_000)

@@ -102,6 +102,7 @@ def test_a_log_store_that_is_down_stops_no_task_and_loses_no_record(answer: Answ
         assert ["accepted", "done"] == told
 
 
+@pytest.mark.long
 def test_what_was_kept_is_read_in_parts_bounded_in_bytes() -> None:
     """However much waits after hours of refusal, no tick reads more than its share of it, and all is written."""
     world = _world()
@@ -128,6 +129,7 @@ def test_what_was_kept_is_read_in_parts_bounded_in_bytes() -> None:
     assert count * 1_000 == world.results()["deferred"]
 
 
+@pytest.mark.long
 def test_hours_of_refusal_leave_few_records() -> None:
     """Log store and CDN refuse for three hours while many tasks wait: what is kept does not grow with the hours."""
     world = _world()

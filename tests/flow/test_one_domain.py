@@ -182,6 +182,7 @@ def test_an_origin_that_refuses_prefetches_costs_a_few_units(status: int) -> Non
     assert 300 == len(world.pieces()) + waiting + world.status()["in_flight"]["count"]
 
 
+@pytest.mark.long
 def test_an_origin_that_refuses_prefetches_one_after_another_costs_a_few_units() -> None:
     """The same where objects come one by one: after a few failures further prefetches wait, and an alarm says why."""
     world = _world(sites=WITH_PREFETCH)

@@ -126,6 +126,7 @@ def test_a_quota_that_others_use_up_at_the_same_time_is_used_as_far_as_it_goes(s
     assert 200 == len(set(world.submitted_urls())) == len(world.submitted_urls())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("others", [1, 100, 900])
 def test_a_minute_that_others_share_is_used_as_far_as_it_goes(others: int) -> None:
     """Somebody refreshes URLs of the domain each minute: ours go in smaller calls, with no record each minute."""
@@ -144,6 +145,7 @@ def test_a_minute_that_others_share_is_used_as_far_as_it_goes(others: int) -> No
     assert [] == world.pieces()
 
 
+@pytest.mark.long
 def test_a_backlog_of_one_domain_drains_at_the_pace_of_its_limit() -> None:
     """Rounds are within a tenth of the floor, and no task leaves more than three records."""
     world = _world(Limits(urls_per_minute_per_domain=100), URLS_PER_MINUTE_PER_DOMAIN="100")
@@ -161,6 +163,7 @@ def test_a_backlog_of_one_domain_drains_at_the_pace_of_its_limit() -> None:
     assert {"OK"} == {call.code for call in world.refresh_calls()}
 
 
+@pytest.mark.long
 def test_a_pile_of_prefetches_does_not_stop_itself() -> None:
     """More single notes than one look can list: each day's units are spent all the same."""
     world = _world(Limits(prefetches_per_day=100), PREFETCHING)

@@ -165,7 +165,11 @@ def test_a_failure_explains_its_run_and_its_pause() -> None:
 def test_a_burial_ends_a_wait() -> None:
     """What was given up within two minutes did not wait."""
     told = Told().minutes(900).change("a", 0)
-    told.book.spool = {"dead/2026-09-21/x.json": {"at": NOON + 100, "reason": "bad", "task": {"url": url("a")}}}
+    told.book.spool = {
+        "dead/2026-09-21/x.json": {
+            "pieces": [{"at": NOON + 100, "reason": "bad", "task": {"target": {"url": url("a")}}}]
+        }
+    }
     assert [] == told.unexplained()
 
 

@@ -377,6 +377,7 @@ def test_aliases_that_multiply_are_refused() -> None:
     assert ["not usable: it is nested too deeply, or an alias contains itself"] == faults("\n".join(lines))
 
 
+@pytest.mark.long
 def test_what_is_nested_too_deeply_is_refused() -> None:
     """A thousand lists in one another are no site file."""
     (fault,) = faults("sites: " + "[" * 5_000 + "]" * 5_000)
@@ -458,6 +459,7 @@ PIECES = (
 )
 
 
+@pytest.mark.long
 @settings(max_examples=600)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=24).map("".join), st.booleans())
 def test_any_text_is_a_site_file_or_has_faults(text: str, headed: bool) -> None:  # noqa: FBT001 - a case
