@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 
-MODULES = ("shared/core/plan/*.py", "shared/core/task/*.py")
+MODULES = ("shared/core/decide/*.py", "shared/core/plan/*.py", "shared/core/task/*.py")
 """The pure modules that decide, by path or pattern from the root."""
 
 ENUMS = ("shared/core/**/*.py",)

@@ -39,7 +39,7 @@ class Facts:
         self.book = book
         self.fates = _fates(book)
         self.rows: dict[str, list[Row]] = _by_path(book.rows)
-        self._by_hand = _by_path(book.rows_by_hand)
+        self.by_hand = _by_path(book.rows_by_hand)
         self.dead = _dead(book)
         self._set_aside = [damage for damage in book.damages if is_set_aside(damage, book.dead)]
         self.first_write = min((write.time for write in book.writes), default=book.scenario.start)
@@ -54,7 +54,7 @@ class Facts:
 
         What a person has refreshed by hand counts: who asks the task list for a lost call may find that.
         """
-        rows = [*self.rows.get(want.url, ()), *self._by_hand.get(want.url, ())]
+        rows = [*self.rows.get(want.url, ()), *self.by_hand.get(want.url, ())]
         return [row for row in rows if row.form == want.form and row.accepted >= since]
 
     def units_per_day(self, form: str, when: float) -> int:

@@ -234,7 +234,8 @@ def _waiting_change(facts: Facts, row: Row) -> Fate | None:
         known = fate.acknowledged
         if known is None or known > row.accepted - INVOCATION_SECONDS_MAX:
             continue
-        refreshed = [each for each in facts.rows[row.path] if fate.write.time <= each.accepted <= row.accepted]
+        rows = [*facts.rows[row.path], *facts.by_hand.get(row.path, ())]
+        refreshed = [each for each in rows if fate.write.time <= each.accepted <= row.accepted]
         if not [each for each in refreshed if each.form != "preload"] and not facts.buried(row.path, fate.write.time):
             return fate
     return None

@@ -17,8 +17,8 @@ from scripts.simulation.sites import PREFETCH, REFRESH, Want
 from scripts.simulation.spans import Span, Spans
 from scripts.simulation.verdict import Broken
 
-PROMPT_SECONDS = 120.0
-"""What needs no reason: a round that is under way, the next ring of the timer, and a round."""
+PROMPT_SECONDS = 180.0
+"""What needs no reason: a round that is under way, the next two rings of the timer, and a round."""
 CONFUSIONS = ("kill.", "oss.", "cdn.", "lease.", "spool.", "url.", "domain.", "account.", "service.")
 """Faults after which one call may be held back while others go."""
 

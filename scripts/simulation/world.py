@@ -252,7 +252,8 @@ class World:
 
     def _damage(self) -> None:
         """Spoil an object of the spool, or look again a second later where there is none."""
-        key = pick(self.spool_keys(), self._extra)
+        spoiled = {damage.key for damage in self.book.damages}
+        key = pick([key for key in self.spool_keys() if key not in spoiled], self._extra)
         if key is None:
             if not self.resting:
                 self.clock.call_at(self.clock.now() + 1.0, self._damage)

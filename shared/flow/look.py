@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from shared.flow.kit import Kit
 
 TASKS_PER_ROUND_MAX = 5_000
 """What a round plans, writes and logs at most, so that it ends in time also on a small function."""
+PROBE_TASKS_MAX = 200
+"""Among how many tasks of a domain in trouble a probe is chosen, so that it is not the same one each time."""
 PROBE_NOTES_MAX = 20
 """Among how many notes a probe is chosen while the CDN is in trouble."""
 SLOTS_PER_ROUND_MAX = 20
@@ -69,17 +72,17 @@ def _further(kit: Kit, session: Session, keys: dict[str, NoteKey]) -> bool:
 
 
 def _enough(free: Iterable[NoteKey], session: Session) -> list[NoteKey]:
-    """Take as many notes as a round can end; of a domain in trouble one is enough, for one target goes."""
+    """Take as many notes as a round can end; of a domain in trouble a few, for one target of them goes."""
     chosen: list[NoteKey] = []
     tasks = 0
-    probed: set[str] = set()
+    probed: Counter[str] = Counter()
     is_probe = any(name in session.books.holds for name in (SERVICE, ACCOUNT))
     for key in free:
         slot = key.wait.slot
         if key.wait.why is Why.TROUBLE and slot in session.books.holds:
-            if slot in probed:
+            if probed[slot] >= PROBE_TASKS_MAX:
                 continue
-            probed.add(slot)
+            probed[slot] += key.count
         if chosen and (tasks + key.count > TASKS_PER_ROUND_MAX or (is_probe and len(chosen) >= PROBE_NOTES_MAX)):
             break
         chosen.append(key)
