@@ -54,11 +54,12 @@ class Observer:
     watch: Callable[[Changes, Callable[[str], None]], Changes]
 
 
+OF_NO_TASK = frozenset({Result.REPORT, Result.ROUND, Result.EXPIRED, Result.TOLD})
 OBSERVERS: tuple[Observer, ...] = ()
 """Those that the command uses."""
 STATES = (
-    *(f"result {each.value}" for each in Result if each is not Result.REPORT),
-    *(f"spool {area}" for area in ("waiting", "submitted", "unlogged", "dead", "lease")),
+    *(f"result {each.value}" for each in Result if each not in OF_NO_TASK),
+    *(f"spool {area}" for area in ("waiting", "submitting", "accepted", "kept", "dead", "lease")),
     *(f"cdn {name}" for name in ("RefreshObjectCaches", "PushObjectCache")),
     *(f"cdn {name}" for name in ("DescribeRefreshTasks", "DescribeRefreshTaskById", "DescribeRefreshQuota")),
 )
