@@ -25,7 +25,7 @@ EXPIRY_SECONDS = LEASE_SECONDS + 2.0
 BOUNDS = (
     Bounds(preemptions=1, sleeps_are_free=False),
     Bounds(preemptions=2, sleeps_are_free=False),
-    Bounds(preemptions=2, crashes=1),
+    Bounds(preemptions=2, crashes=1, sleeps_are_free=False),
     Bounds(preemptions=2, crashes=1, preemptions_with_crash=1, expiries=1, expiry_seconds=EXPIRY_SECONDS),
 )
 """How much may go against a race whose weight is the number of processes asked for, or less by one, two, or more."""

@@ -4,12 +4,16 @@ Rules:
 
 1. One listing by domain, type and time answers for all calls of a domain; where it is too long to be read, some of a
    call's targets are asked for one by one.
-2. "No row" counts from a complete listing only, late enough after the call, and twice.
-3. Where the list does not answer, the CDN is in trouble: nothing is sent until it is asked again, after a minute.
+2. "No row" counts from a complete listing only, late enough after the call, and twice: when the first was is kept in
+   the books, so the second may be another invocation's.
+3. Asking has its share of the time, so that slow answers keep nothing else from being sent. Where it does not suffice
+   for all domains, chance decides which come first.
+4. Where the list does not answer, the CDN is in trouble: nothing is sent until it is asked again, after a minute.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +29,9 @@ from shared.flow.kit import Invocation, Kit
 CALLS_PER_ROUND_MAX = 200
 PAGES_PER_LISTING_MAX = 12
 SECOND_LOOK_SECONDS = 2.0
+"""How far apart the two looks are at least that find no row."""
+ASK_SHARE = 0.5
+"""Until which part of the time more is asked while other tasks wait to be sent."""
 SAMPLES_PER_DOMAIN_MAX = 3
 CLOCKS_DIFFER_SECONDS = 2.0
 """How far OSS's clock and the CDN's may be apart for a row to be taken for a call's."""
@@ -42,7 +49,10 @@ class _Look:
     batch: Batch
     rows: list[CdnTask] = field(default_factory=list)
     samples: frozenset[Target] = frozenset()
-    complete_looks: int = 0
+    is_complete: bool = False
+
+
+_Group = tuple[tuple[str, str], list[_Look]]
 
 
 def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: float) -> frozenset[Try] | None:
@@ -58,14 +68,19 @@ def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: floa
     open_ = [look for look in looks if look.batch.id not in accepted and look.batch.id not in replaced]
     ripe = [look for look in open_ if survey.date - look.key.modified >= kit.provider.rows_appear_within_seconds]
     if ripe and not _is_held(kit, session):
-        _look_up(kit, [look for look in ripe if not _is_forgotten(kit, look, survey)], session, survey, until)
+        names = {task.target.name for look in open_ for task in look.batch.tasks}
+        others = any(not key.may_hold(names) for key in survey.notes)
+        share = ASK_SHARE if others else 1.0
+        asking_ends = kit.clock() + (until - kit.clock()) * share
+        _look_up(kit, [look for look in ripe if not _is_forgotten(kit, look, survey)], session, survey, asking_ends)
+    nothing = _nothing_twice(looks, session, kit.clock())
     asked = tuple(
         Asked(
             look.key,
             look.batch,
             tuple(look.rows),
             since=_begun(look) + kit.cdn.ahead() - CLOCKS_DIFFER_SECONDS,
-            is_none=look.complete_looks > 1,
+            is_none=look.batch.id in nothing,
             acceptance=accepted.get(look.batch.id),
             is_replaced=look.batch.id in replaced,
             samples=look.samples,
@@ -104,47 +119,50 @@ def _known(kit: Kit, looks: Sequence[_Look]) -> tuple[list[Submission], dict[str
     return read, {each.batch.id: each for each in read if each.batch.id in calls}
 
 
+def _nothing_twice(looks: Iterable[_Look], session: Session, now: float) -> frozenset[str]:
+    """Tell which calls' rows were listed as a whole for the second time; note when the others' were for the first."""
+    before = session.books.looked
+    first = {look.batch.id: before.get(look.batch.id, now) for look in looks if look.is_complete}
+    open_ = {look.batch.id for look in looks}
+    session.books = session.books.with_looked({id_: at for id_, at in {**before, **first}.items() if id_ in open_})
+    return frozenset(id_ for id_, at in first.items() if now - at >= SECOND_LOOK_SECONDS)
+
+
 def _look_up(kit: Kit, looks: Sequence[_Look], session: Session, survey: Survey, until: float) -> None:
-    """Ask for the rows of some calls, and once more for those that seem to have none."""
+    """Ask for the rows of some calls."""
     try:
-        for number in range(2):
-            missing = [look for look in looks if not _is_found(look)]
-            if not missing or kit.clock() >= until:
-                return
-            if number:
-                kit.sleep(SECOND_LOOK_SECONDS)
-            _look(kit, missing, survey, until)
+        _look(kit, looks, survey, until)
     except CdnError as error:
         _trouble(kit, error, session)
-
-
-def _is_found(look: _Look) -> bool:
-    return bool(look.rows) and not look.complete_looks
 
 
 def _look(kit: Kit, looks: Sequence[_Look], survey: Survey, until: float) -> None:
     """List the rows of each domain and type once, from the oldest call of it on."""
     groups: dict[tuple[str, str], list[_Look]] = {}
     for look in looks:
-        look.rows = []  # a second look shows the rows of the first again
         row_type = kit.provider.shape(look.batch.target).row_type
         for domain in look.batch.domains:
             groups.setdefault((domain, row_type), []).append(look)
-    complete: dict[str, bool] = {}
-    for (domain, row_type), some in groups.items():
+    listed: Counter[str] = Counter()
+    for (domain, row_type), some in _from_any(list(groups.items()), kit.chance()):
         if kit.clock() >= until:
-            return
+            break
         since = min(_begun(look) for look in some) - CLOCKS_DIFFER_SECONDS
         span = (since + kit.cdn.ahead(), survey.date + kit.cdn.ahead() + AFTER_SECONDS)
         page = _listed(kit, domain, row_type, span, until) if row_type else Page((), 1)
         for look in some:
             look.rows += page.rows
-            complete[look.key.text] = complete.get(look.key.text, True) and page.is_complete
+            listed[look.key.text] += page.is_complete
     for look in looks:
-        if complete.get(look.key.text):
-            look.complete_looks += 1
-        else:
+        look.is_complete = listed[look.key.text] == len(look.batch.domains)
+        if not look.is_complete:
             _look_for_samples(kit, look, survey, until)
+
+
+def _from_any(groups: list[_Group], chance: float) -> list[_Group]:
+    """Begin anywhere, so that each has its turn where time does not suffice for all."""
+    first = int(chance * len(groups)) % max(1, len(groups))
+    return groups[first:] + groups[:first]
 
 
 def _listed(kit: Kit, domain: str, row_type: str, span: tuple[float, float], until: float) -> Page:
@@ -173,7 +191,7 @@ def _look_for_samples(kit: Kit, look: _Look, survey: Survey, until: float) -> No
         look.rows += page.rows
         is_complete = is_complete and page.is_complete
     look.samples = frozenset(samples)
-    look.complete_looks += is_complete
+    look.is_complete = is_complete
 
 
 def _samples(batch: Batch) -> Iterable[Target]:

@@ -10,7 +10,9 @@ from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cdn.rows import Spelling
 from scripts.localcloud.cloud import Options
 from scripts.localcloud.web import Request
+from shared import flow, wiring
 from tests.flow.world import LATENCIES, World
+from tests.strategies import make_task
 
 REFRESH, PREFETCH, LIST = "RefreshObjectCaches", "PushObjectCache", "DescribeRefreshTasks"
 PLENTY = Limits(urls_per_minute_per_domain=100_000)
@@ -254,3 +256,47 @@ def test_statuses_that_nobody_knows_are_not_the_end() -> None:
 
 def _is_refresh(request: Request) -> bool:
     return request.header("x-acs-action") == REFRESH
+
+
+SIX_DOMAINS = [f"{name}.example.com" for name in "abcdef"]
+
+
+def test_a_slow_task_list_keeps_no_other_change_waiting() -> None:
+    """Each listing takes six seconds, and a call for six domains was lost: what comes then goes with the next tick."""
+    sites = f"sites:\n  - {{bucket: content, domains: [{', '.join(SIX_DOMAINS)}]}}\n"
+    world = World(sites, Options(domains=tuple(SIX_DOMAINS), limits=PLENTY, latencies=LATENCIES), ENV)
+    world.limited_deliver(world.put("warm.html"))
+    _answer(world, Answer(dropped=True))
+    world.limited_deliver([world.put(f"{number}.html") for number in range(20)])
+    assert world.spool("submitting/")
+    world.wait(make_task(f"https://{domain}/later.html", time=world.clock.now()) for domain in SIX_DOMAINS)
+
+    def slow(_service: str, request: Request) -> None:
+        if request.header("x-acs-action") == LIST:
+            world.clock.advance(6)
+
+    world.after = slow
+    world.limited_minutes(1)
+    assert {f"https://{domain}/later.html" for domain in SIX_DOMAINS} <= set(world.submitted_urls())
+    world.limited_minutes(12)
+    assert {f"https://{domain}/{number}.html" for domain in SIX_DOMAINS for number in range(20)} <= set(
+        world.submitted_urls()
+    )
+    assert [] == world.spool("submitting/") + world.spool("waiting/")
+    assert 6 * 22 == len(world.submitted_urls())
+
+
+def test_a_function_with_little_time_settles_what_is_unknown() -> None:
+    """No invocation has the time for two looks at the task list: one makes the first, a later one the second."""
+    world = _world()
+    world.limited_deliver(world.put("warm.html"))
+    _answer(world, Answer(dropped=True))
+    world.limited_deliver(world.put("a.html"))
+    world.clock.advance(20)
+    for _ in range(3):
+        context = world.context("retry_failed")
+        context.function.timeout = 4
+        wiring.run(world.instance, flow.retry, b"{}", context)
+        world.clock.advance(60)
+    assert _url("a.html") in world.submitted_urls()
+    assert [] == world.spool("submitting/") + world.spool("waiting/")

@@ -12,6 +12,7 @@ from scripts.kills import Asked, impatient, try_to_lose
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="function processes are found in Linux's /proc")
 def test_killed_functions_lose_nothing() -> None:
     """After dozens of SIGKILLs each URL was refreshed after its last change, edges serve it, and nothing waits."""

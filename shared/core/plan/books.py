@@ -77,6 +77,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     good: dict[str, dict[str, Good]] = {}
     kept: bool = False
     """Whether records wait for the log store, so that newer ones have to wait behind them."""
+    looked: dict[str, float] = {}
+    """Of calls of unknown outcome: when (epoch seconds) the task list was first seen to have no row of them."""
 
     def at(self, now: float, provider: Provider) -> Books:
         """Forget what a new day or a new minute has made obsolete."""
@@ -180,6 +182,10 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def with_kept(self, *, is_kept: bool) -> Books:
         """Note whether records wait for the log store."""
         return self if self.kept == is_kept else msgspec.structs.replace(self, kept=is_kept)
+
+    def with_looked(self, looked: Mapping[str, float]) -> Books:
+        """Note of which calls of unknown outcome the task list had no row, and since when."""
+        return self if self.looked == looked else msgspec.structs.replace(self, looked=dict(looked))
 
     def until_done(self, slot: str) -> Books:
         """Let only a completed task lift a hold."""
