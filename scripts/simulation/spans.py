@@ -34,6 +34,15 @@ class Spans:
         """Tell how much lies between two moments."""
         return sum(span.end - span.begin for span in self.within(begin, end))
 
+    def gaps(self, begin: float, end: float) -> Iterator[Span]:
+        """Give the parts between two moments that do not lie in it."""
+        for span in self.within(begin, end):
+            if span.begin > begin:
+                yield Span(begin, span.begin)
+            begin = span.end
+        if end > begin:
+            yield Span(begin, end)
+
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
     merged: list[Span] = []

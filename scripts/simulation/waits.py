@@ -19,6 +19,9 @@ from scripts.simulation.verdict import Broken
 
 PROMPT_SECONDS = 180.0
 """What needs no reason: a round that is under way, the next two rings of the timer, and a round."""
+DAILY_SECONDS = 120.0
+"""The same for each day that a wait lasts: when the reset, or a probe's turn, is over, the next ring notices it."""
+DAY_SECONDS = 86_400.0
 CONFUSIONS = ("kill.", "oss.", "cdn.", "lease.", "spool.", "url.", "domain.", "account.", "service.")
 """Faults after which one call may be held back while others go."""
 
@@ -32,6 +35,7 @@ class Wait:
     since: float
     until: float
     unexplained: float = 0.0
+    """Seconds for which there is no reason: the longest such span, or all beyond what each day's turns take."""
     why: str = "it went at once"
 
     @property
@@ -127,7 +131,9 @@ def _explained(facts: Facts, reasons: Reasons, wait: Wait) -> Wait:
     spans = _reasons(facts, reasons, wait)
     parts = {name: span.seconds(wait.since, wait.until) for name, span in spans.items()}
     covered = Spans(part for span in spans.values() for part in span.within(wait.since, wait.until))
-    left = wait.seconds - covered.seconds(wait.since, wait.until)
+    gaps = [end - begin for begin, end in covered.gaps(wait.since, wait.until)]
+    days = wait.seconds // DAY_SECONDS
+    left = max([sum(gaps) - days * DAILY_SECONDS, *gaps, 0.0])
     named = sorted(((seconds, name) for name, seconds in parts.items() if seconds), reverse=True)
     why = ", ".join(f"{name} {seconds:.0f} s" for seconds, name in named) or "nothing explains it"
     return Wait(wait.fate, wait.want, wait.since, wait.until, left, why)

@@ -14,6 +14,7 @@ from scripts.simulation.facts import Facts
 from scripts.simulation.faults import Incident
 from scripts.simulation.runner import Delivery
 from scripts.simulation.scenario import RESET, STATIC, Action, Scenario
+from scripts.simulation.spans import Span, Spans
 from scripts.simulation.waits import PROMPT_SECONDS, lanes_are_kept, no_wait_is_unexplained, waits
 from scripts.simulation.world import World
 
@@ -116,6 +117,25 @@ def test_units_that_others_spent_count_and_unspent_ones_do_not_explain() -> None
     assert ["c"] == told.unexplained()
     told.book.spends.append(Spend(NOON + 2, 1))
     assert [] == told.unexplained()
+
+
+def test_each_day_of_a_wait_has_its_turn_and_no_gap_is_long() -> None:
+    """Each day's unit goes to another URL, soon after the reset: for days that explains, unless one takes too long."""
+    for after, expected in ((100.0, []), (235.0, ["z"]), (300.0, ["z"])):
+        told = Told(url_refreshes_per_day=1).minutes(43_200 + 5 * 86_400).change("z", 3).accepts("a", 1)
+        for day in range(5):
+            told.accepts(f"{day}", 43_200 + day * 86_400 + after)
+        told.book.ended += 5 * 86_400
+        assert expected == told.accepts("z", 43_200 + 5 * 86_400 + 10).unexplained()
+
+
+def test_gaps_are_what_no_span_covers() -> None:
+    """Before the first span, between spans, and after the last, as far as asked for."""
+    spans = Spans([Span(10, 20), Span(30, 40)])
+    assert [(5, 10), (20, 30), (40, 50)] == list(spans.gaps(5, 50))
+    assert [(20, 25)] == list(spans.gaps(15, 25))
+    assert [] == list(spans.gaps(10, 20))
+    assert [(0, 1)] == list(Spans().gaps(0, 1))
 
 
 def test_the_reserve_is_spent_for_others_and_not_for_a_removal() -> None:
