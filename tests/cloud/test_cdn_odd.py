@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gzip
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -322,3 +323,41 @@ def test_an_endpoint_that_nobody_answers_is_named() -> None:
     error = error_of(Cdn("http://127.0.0.1:9", KeyRing(KEYS)))
     assert (Unsent, "Unconnected") == (type(error), error.code)
     assert error.message.startswith("RefreshObjectCaches was not sent, no connection to 127.0.0.1: ConnectError:")
+
+
+def test_a_reply_without_end_is_cut_off() -> None:
+    """A megabyte after the other, packed or not: beyond a few of them it is no reply, and the outcome is unknown."""
+    part = b" " * 2**20
+    sent: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            sent.append(1)
+            yield part
+
+    error = error_of(client(lambda _: httpx.Response(200, content=endless())))
+    assert (OutcomeUnknown, "EndlessReply", 5) == (type(error), error.code, len(sent))
+    packed = httpx.Response(200, content=gzip.compress(part * 100), headers={"content-encoding": "gzip"})
+    assert "EndlessReply" == error_of(client(lambda _: packed)).code
+
+
+def test_a_reply_that_trickles_is_cut_off() -> None:
+    """A byte each ten seconds is within each read's time limit, and not within that of a reply."""
+    now = [NOW]
+
+    def trickle() -> Iterator[bytes]:
+        while True:
+            now[0] += 10.0
+            yield b" "
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=trickle()))
+    error = error_of(Cdn("https://cdn.aliyuncs.com", KeyRing(KEYS), transport=transport, clock=lambda: now[0]))
+    assert (OutcomeUnknown, "EndlessReply") == (type(error), error.code)
+    assert NOW + 40 == now[0]
+
+
+def test_a_packed_reply_is_read() -> None:
+    """What the gateway compresses is unpacked once."""
+    body = gzip.compress(b'{"RefreshTaskId": "1", "RequestId": "r"}')
+    packed = httpx.Response(200, content=body, headers={"content-encoding": "gzip"})
+    assert ("1",) == client(lambda _: packed).refresh([URL]).task_ids

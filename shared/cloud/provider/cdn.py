@@ -31,6 +31,10 @@ from shared.core.task.model import Form
 from shared.core.task.rows import Accepted, CdnTask, Page, Prefetch
 
 API_VERSION = "2018-05-10"
+REPLY_BYTES_MAX = 4 * 1024 * 1024
+"""A reply of a hundred rows has 50 KB; what is longer than this is none."""
+REPLY_SECONDS_MAX = 30.0
+"""How long a reply may trickle in."""
 TIMEOUTS = httpx.Timeout(connect=3.0, read=10.0, write=10.0, pool=1.0)
 PAGE_SIZE_MAX = 100
 PAGES_BY_ID_MAX = 30
@@ -83,6 +87,10 @@ class Acs3Auth(httpx.Auth):
             request.method, request.url.path, query, signed, keys.access_key_id, keys.access_key_secret
         )
         yield request
+
+
+_OF_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that are not true of a reply that was read and decoded."""
 
 
 class Cdn:
@@ -282,7 +290,8 @@ class Cdn:
         url = "/?" + canonical_query(query.items()) if query else "/"
         sent = self._time.own()
         try:
-            reply = self._http.post(url, content=content, headers=headers)
+            with self._http.stream("POST", url, content=content, headers=headers) as response:
+                reply = self._whole(action, response, sent)
         except _NOT_CONNECTED as fault:
             code, reason = fault_told(fault)
             told = f"{action} was not sent, no connection to {self._http.base_url.host}: {reason}"
@@ -293,6 +302,17 @@ class Cdn:
         if (moment := date_of(reply.headers)) is not None:
             self._time.hear(moment, sent, self._time.own())
         return reply
+
+    def _whole(self, action: str, response: httpx.Response, sent: float) -> httpx.Response:
+        """Read a reply. Raises `OutcomeUnknown` where it does not end within its bounds of size and time."""
+        body = bytearray()
+        for part in response.iter_bytes():
+            body += part
+            if len(body) > REPLY_BYTES_MAX or self._time.own() - sent > REPLY_SECONDS_MAX:
+                told = f"{action} got a reply that does not end: {len(body)} bytes in {self._time.own() - sent:.0f} s"
+                raise OutcomeUnknown("EndlessReply", told)
+        headers = [(name, value) for name, value in response.headers.items() if name not in _OF_TRANSFER]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body))
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001 - a conversion
