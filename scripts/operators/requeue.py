@@ -125,10 +125,7 @@ def put_back(kit: Kit, spool: Spool, chosen: Mapping[str, tuple[Piece, Again]]) 
 
 def _restored(spool: Spool, piece: Piece, body: bytes) -> str:
     """Put an object where it lay; says why not."""
-    bucket = spool._bucket  # noqa: SLF001 - the spool writes what it understands, and this is not for it to understand
-    if bucket.put_new(piece.where, body) or bucket.get(piece.where) == body:
-        return ""
-    return f"another object lies at {piece.where}"
+    return "" if spool.restore(piece.where, body) else f"another object lies at {piece.where}"
 
 
 def _written(kit: Kit, record: Outcome | None) -> str:

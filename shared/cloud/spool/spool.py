@@ -208,6 +208,10 @@ class Spool:
 
     # -- events, records, the status ---------------------------------------------------------------
 
+    def restore(self, key: str, body: bytes) -> bool:
+        """Put an object that was set aside where it lay; False where another lies there."""
+        return self._bucket.put_new(key, body) or self._bucket.get(key) == body
+
     def keep_event(self, payload: bytes, request_id: str) -> None:
         """Keep an event byte for byte, until it can be read."""
         self._bucket.put(f"events/{digest(base64.b64encode(payload).decode())}-{request_id[:40]}", payload)
