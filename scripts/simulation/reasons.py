@@ -109,10 +109,11 @@ class Reasons:
         return Spans(Span(span.begin, _awake(span.begin, span.end, stops)) for span in spans)
 
     def _stops(self, want: Want) -> Spans:
-        """Give when nothing can be tried: no timer rings, or the day leaves nothing."""
+        """Give when nothing can be tried: no timer rings, or the day or the domain's minute leaves nothing."""
         ends = (0.0, float("inf"))
         silence, day = self.of_all()["no timer rang"], self.of_day(want.form, removal=False)
-        return Spans([*silence.within(*ends), *day.within(*ends)])
+        minute = self.of_minute(want.form, domain_of(want.url))
+        return Spans([*silence.within(*ends), *day.within(*ends), *minute.within(*ends)])
 
     def of_origin(self, domain: str) -> Spans:
         """Give when a domain's prefetches may be held back, since some of them failed."""
