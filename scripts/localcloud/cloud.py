@@ -101,7 +101,11 @@ class LocalCloud:
 
     listeners = SERVICES
 
-    def __init__(self, options: Options, clock: Clock) -> None:
+    def __init__(self, options: Options, clock: Clock, signing_clock: Clock | None = None) -> None:
+        """Make the services; OSS and the log service tell by `signing_clock` which requests are signed too far off.
+
+        It is the clock itself, or where that is virtual the machine's, by which unmodified clients sign.
+        """
         self.options = options
         self.clock = clock
         self.on_changed: list[Callable[[dict[str, Any]], None]] = []
@@ -116,7 +120,7 @@ class LocalCloud:
         self._addresses: dict[str, str] = {}
         self._hosted: Hosted | None = None
         self.functions: FunctionHost | None = None
-        signing_clock = Clock() if isinstance(clock, VirtualClock) else clock
+        signing_clock = signing_clock or (Clock() if isinstance(clock, VirtualClock) else clock)
         self.keys = {
             options.access_key_id: options.access_key_secret,
             self.role.access_key_id: self.role.access_key_secret,

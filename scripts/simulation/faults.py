@@ -13,7 +13,7 @@ events.duplicate, events.delay      events come twice, or late and out of order
 cdn.task_failed            a task was accepted and fails
 cdn.rows_late              rows of the task list appear some seconds after their acceptance
 lease.dead                 the lease is held by somebody who is no more
-clock.skew                 the clock of an instance's machine is wrong by up to half a minute
+clock.skew                 the clock of an instance's machine is wrong by up to half a minute, or by up to two hours
 cdn.carried_out            answered ServiceUnavailable, and carried out all the same
 
 These are drawn for a run, persist, and depend on what a call is about (features.py):

@@ -131,6 +131,7 @@ class Maker:
             oss_adapter=RequestsAdapter(outside.wrapped("oss", cloud.oss.handle, _method), clock),
             log_adapter=RequestsAdapter(outside.wrapped("sls", self._log_handle, _method), clock),
             clock=own_clock,
+            signing=own_clock,
             sleep=outside.sleep,
             chance=self.rng.random,
             report=logs.logger("ERROR", io.StringIO()),

@@ -45,6 +45,9 @@ QUIET_SECONDS_MAX = 1_800.0
 SILENT_SECONDS = 3_600.0
 """Where no timer rings at first, all invocations have returned this long after people have gone."""
 SKEW_SECONDS_MAX = 30.0
+WRONG_SECONDS_MAX = 7_200.0
+"""How far a clock is off that nobody sets: services refuse what is signed by it."""
+WRONG_SHARE = 0.25
 RETRY_DELAYS_SECONDS = (1.0, 5.0, 30.0)
 
 
@@ -283,7 +286,8 @@ class World:
             if self.faults.stopped or chance.random() >= rate:
                 return 0.0
             self.faults.counts["clock.skew"] += 1
-            return chance.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
+            most = WRONG_SECONDS_MAX if chance.random() < WRONG_SHARE else SKEW_SECONDS_MAX
+            return chance.uniform(-most, most)
 
         return skew
 
@@ -291,7 +295,7 @@ class World:
         options = Options(
             domains=ACCOUNT_DOMAINS, limits=self.scenario.limits, seed=self.scenario.seed, account_id=ACCOUNT
         )
-        cloud = LocalCloud(options, self.clock)
+        cloud = LocalCloud(options, self.clock, self.clock)
         edge = Edge(self.clock, self._edge_sites(cloud), default_domain=ACCOUNT_DOMAINS[0])
         cloud.cdn.on_refreshed[:] = [edge.refresh]
         cloud.cdn.on_prefetched[:] = [edge.prefetch]

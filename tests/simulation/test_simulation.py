@@ -12,6 +12,7 @@ import pytest
 from scripts.simulation.book import Book
 from scripts.simulation.faults import KINDS
 from scripts.simulation.features import ALL as PERSISTING
+from scripts.simulation.oracle import judge
 from scripts.simulation.repeats import compared
 from scripts.simulation.report import Order, Tally, count, figures, run_seed
 from scripts.simulation.scenario import draw
@@ -74,6 +75,13 @@ def test_the_vendor_s_clients_come_to_the_same_end(seed: int, rate: float) -> No
     if not rate:
         quick, wired = (World(draw(seed, 4, rate), wire=wire).run() for wire in (False, True))
         assert {row.path for row in quick.rows} == {row.path for row in wired.rows}
+
+
+def test_clocks_that_are_hours_off_sign_what_is_taken() -> None:
+    """OSS and the log service refuse what is signed by a wrong clock; instances then sign by the services'."""
+    worlds = [World(draw(seed, 4, 0.9, "clock.skew"), wire=True) for seed in (1, 2, 3)]
+    assert [] == [broken for world in worlds for broken in judge(world.run())]
+    assert all(world.faults.counts["clock.skew"] for world in worlds)
 
 
 def test_a_seed_repeats_exactly() -> None:
