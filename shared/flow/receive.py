@@ -36,7 +36,7 @@ def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
 def note_event(kit: Kit, event: bytes, run: Invocation) -> tuple[dict[str, object], bool, list[Outcome]]:
     """Make an event's tasks durable; returns a summary, whether there are any, and the records of what causes none."""
     received = read(event)
-    changes = [_in_time(change, kit.clock()) for change in received.changes if not _is_own(kit, change)]
+    changes = _in_time(kit, [change for change in received.changes if not _is_own(kit, change)])
     own = len(received.changes) - len(changes)
     if own:
         _tell_of_own(kit)
@@ -99,9 +99,15 @@ def _tell_of_own(kit: Kit) -> None:
     )
 
 
-def _in_time(change: ObjectChange, now: float) -> ObjectChange:
-    """Let a time that lies ahead count as now."""
-    return change if change.time <= now + AHEAD_SECONDS_MAX else msgspec.structs.replace(change, time=now)
+def _in_time(kit: Kit, changes: Sequence[ObjectChange]) -> list[ObjectChange]:
+    """Let a time that lies ahead count as now, by OSS's clock: this machine's may be behind, and nobody has told it."""
+    if any(change.time > kit.clock() + AHEAD_SECONDS_MAX for change in changes):
+        kit.spool.areas()  # a listing, whose reply tells the time
+    now = kit.clock()
+    return [
+        change if change.time <= now + AHEAD_SECONDS_MAX else msgspec.structs.replace(change, time=now)
+        for change in changes
+    ]
 
 
 def _after_durable(kit: Kit, run: Invocation, records: list[Outcome], *, drain_now: bool) -> dict[str, object]:

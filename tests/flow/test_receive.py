@@ -25,6 +25,25 @@ ODD_KEYS = [
 ]
 
 
+@pytest.mark.parametrize("behind", [0.0, 3_000.0, 86_400.0])
+def test_a_clock_that_is_behind_makes_no_event_older(behind: float) -> None:
+    """An instance whose clock nobody has set yet asks OSS before it takes an event's time for one that lies ahead."""
+    world = World()
+    world.deliver(world.put("a.html"), world.new_instance(behind_seconds=behind))
+    (record,) = [record for record in world.outcomes() if record["result"] == "accepted"]
+    assert int(world.clock.now()) - 1 <= float(record["event_time"]) <= world.clock.now()
+
+
+def test_an_event_from_the_future_counts_as_now() -> None:
+    """Else it would pass for newer than all that happens until then."""
+    world = World()
+    event = world.put("a.html")
+    event["events"][0]["eventTime"] = "2099-01-01T00:00:00.000Z"
+    world.deliver(event)
+    (record,) = [record for record in world.outcomes() if record["result"] == "accepted"]
+    assert float(record["event_time"]) <= world.clock.now()
+
+
 def test_one_upload_is_accepted_in_ten_service_calls() -> None:
     """A lone upload is submitted at once, by one call to the CDN, one to the log store and eight to the spool."""
     world = World()

@@ -111,11 +111,17 @@ class World:
         self.instance = self.new_instance()
 
     def new_instance(
-        self, sites: str | None = None, *, unconnected: bool = False, faults: tuple[str, ...] = ()
+        self,
+        sites: str | None = None,
+        *,
+        unconnected: bool = False,
+        faults: tuple[str, ...] = (),
+        behind_seconds: float = 0.0,
     ) -> wiring.Instance:
         """Start another function instance: nothing is in its memory.
 
-        One that is `unconnected` gets no connection to the CDN; `faults` are what is wrong with its settings.
+        One that is `unconnected` gets no connection to the CDN; `faults` are what is wrong with its settings; its
+        machine's clock may be behind.
         """
         settings = read_settings(self._env)
         return wiring.build(
@@ -126,7 +132,7 @@ class World:
             else HttpxTransport(self._watched("cdn"), self.clock),
             oss_adapter=RequestsAdapter(self._watched("oss"), self.clock),
             log_adapter=RequestsAdapter(self._watched("sls"), self.clock),
-            clock=self.clock.now,
+            clock=lambda: self.clock.now() - behind_seconds,
             sleep=self.clock.advance,
             chance=random.Random(7).random,
             report=logs.logger("INFO", self.log),
