@@ -46,6 +46,8 @@ BAD_SECONDS = 600.0
 """How long a URL waits until it is given up that the API says it cannot take: ten rounds."""
 BAD_UNKNOWN_SECONDS = 7_200.0
 """The same where the API does not say so: eight tries, alone and ever later."""
+FEW_UNITS = 50
+"""Of a day: tries and their controls then have to wait for units, so all of them together take twice as long."""
 SPLIT_SECONDS = 120.0
 """How long a domain's trouble holds up the others, once: its first call may have been shared."""
 TROUBLED_PAUSE_SECONDS_MAX = 900.0
@@ -231,7 +233,8 @@ def _of_trouble(facts: Facts, trouble: Trouble, want: Want, since: float) -> Ite
     if trouble.kind == "url.bad":
         beside = BESIDE_SECONDS if trouble.is_understood else BESIDE_UNKNOWN_SECONDS
         alone = BAD_SECONDS if trouble.is_understood else BAD_UNKNOWN_SECONDS
-        yield from _once(facts, trouble.kind, since, alone if want.url in trouble.urls else beside)
+        times = 2.0 if facts.book.scenario.limits.url_refreshes_per_day < FEW_UNITS else 1.0
+        yield from _once(facts, trouble.kind, since, times * (alone if want.url in trouble.urls else beside))
     elif trouble.kind == "domain.trouble" and trouble.domain != domain:
         yield from _once(facts, trouble.kind, since, SPLIT_SECONDS)
     elif trouble.kind == "domain.trouble":
