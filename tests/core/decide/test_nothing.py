@@ -149,6 +149,14 @@ def test_where_nothing_goes_the_cdn_is_held_and_nothing_is_held_against_the_task
     assert ({Place(READY)}, []) == ({move.place for move in decision.moves}, decision.outcomes)
 
 
+@pytest.mark.parametrize(("due", "tries"), [(NOW + 0.1, 3), (NOW, 4)])
+def test_a_call_that_was_lost_before_everything_was_held_is_no_further_try(due: float, tries: int) -> None:
+    """A probe that was lost has been counted when it was."""
+    books = Books(holds={SERVICE: Hold(due, NOW - 99, 3)})
+    held = looked_up(asked(once_unknown(ONE), is_none=True, created=NOW), books=books).books.holds[SERVICE]
+    assert (tries, due if tries == 3 else NOW + SERVICE_PAUSE_SECONDS) == (held.tries, held.due)
+
+
 def test_a_single_target_is_blamed_where_others_of_its_domain_went() -> None:
     """It waits by itself, longer each time, with a step in its history and a record."""
     (task,) = once_unknown(ONE, calls_tried=1)
