@@ -37,7 +37,7 @@ from shared.core.task.stored import CallKey
 from shared.core.task.waits import Wait, Why, minute_of_domain, quota_of, trouble_of
 
 SERVICE_PAUSE_SECONDS = REFUSED_PAUSE_SECONDS - 5.0
-"""How often one call is tried while the CDN is in trouble or refuses the account: so that no minute's ring is missed."""
+"""How often one call is tried while the CDN is in trouble or refuses the account: no minute's ring is to be missed."""
 ASIDE_UNTIL_FOUND = 2
 """After so many bad targets in one call, halves are sent as they come: laying them aside pays for a few only."""
 

@@ -196,7 +196,9 @@ def test_samples_that_are_all_there_speak_for_the_whole_call() -> None:
 @pytest.mark.parametrize("path", ["x", "x" * 400])
 def test_rows_that_match_nothing_are_told(path: str) -> None:
     """How many, and the first of them, cut to what a record takes: the CDN may name things as nobody here knows."""
-    call = asked([ONE, TWO], [row(f"{HOST}/{path}", object_type="odd"), row(f"{HOST}/y"), *rows_of([TWO])], is_none=True)
+    call = asked(
+        [ONE, TWO], [row(f"{HOST}/{path}", object_type="odd"), row(f"{HOST}/y"), *rows_of([TWO])], is_none=True
+    )
     *_, told = looked_up(call).outcomes
     words = f"3 rows match no target that is missing; the first is odd {HOST}/{path}"[:300]
     assert Outcome(NOW, Result.TOLD, call=call.batch.id, message=words) == told
