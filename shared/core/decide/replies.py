@@ -248,7 +248,7 @@ def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
         decision.calls += [Call(part, replaces=reply.batch.id) for part in domains]
         return
     decision.met("reply: a domain is refused")
-    hold_domain(call.tasks, error.code, error.message, facts, decision)
+    hold_domain(call.tasks, error.code, error.message, facts, decision, decision.now)
     slot = trouble_of(facts.provider.unit(call.target), call.target.domain).slot
     if not decision.books.holds[slot].told:
         decision.books = decision.books.told([slot])
@@ -258,18 +258,24 @@ def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
         decision.waits(task, Place(trouble_of(facts.provider.unit(task.target), task.domain)))
 
 
-def hold_domain(tasks: tuple[Task, ...], code: str, message: str, facts: Facts, decision: Decision) -> None:
+def hold_domain(
+    tasks: tuple[Task, ...], code: str, message: str, facts: Facts, decision: Decision, begun: float
+) -> None:
     """Let the tasks of a domain in trouble wait apart from all others."""
-    trouble = hold_target(tasks[0].target, code, message, facts, decision)
+    trouble = hold_target(tasks[0].target, code, message, facts, decision, begun)
     for task in tasks:
         decision.waits(task, Place(trouble), why=f"{code}: {message}" if message else code)
 
 
-def hold_target(target: Target, code: str, message: str, facts: Facts, decision: Decision) -> Wait:
-    """Hold back the domain of a target, ever longer."""
+def hold_target(target: Target, code: str, message: str, facts: Facts, decision: Decision, begun: float) -> Wait:
+    """Hold back the domain of a target, ever longer; a call that was begun before the last hold's end is no try more.
+
+    Either it was lost together with others, or it was a probe and has been counted when it was lost: where each counts
+    twice, only every other target is ever chosen to go.
+    """
     trouble = trouble_of(facts.provider.unit(target), target.domain)
     slot, now = trouble.slot, decision.now
-    if not decision.books.is_held(slot, now):  # several calls that were lost together are one try
+    if not decision.books.is_held(slot, begun):
         books = decision.books.hold(slot, now, now, code, message, failed=True)
         decision.books = books.hold(slot, now + trouble_pause(books.holds[slot].tries), now)
     return trouble
