@@ -79,10 +79,10 @@ def _origin_fails(task: Task, code: str, message: str, decision: Decision) -> No
     if task.target.kind is not Kind.PREFETCH:
         return
     now, domain = decision.now, task.domain
-    before = decision.books.holds.get(domain)
-    tries = (before.tries if before else 0) + 1
-    due = now + trouble_pause(tries - ORIGIN_FAILURES_MAX) if tries >= ORIGIN_FAILURES_MAX else now
-    books = decision.books.hold(domain, due, now, code, message, failed=True)
+    books = decision.books.hold(domain, now, now, code, message, failed=True)
+    tries = books.holds[domain].tries
+    if tries >= ORIGIN_FAILURES_MAX:
+        books = books.hold(domain, now + trouble_pause(tries - ORIGIN_FAILURES_MAX), now)
     if tries >= ORIGIN_FAILURES_MAX and not books.holds[domain].until_done:
         decision.met("followed: an origin fails")
         books = books.until_done(domain)

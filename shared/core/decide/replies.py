@@ -36,8 +36,8 @@ from shared.core.task.rows import Accepted
 from shared.core.task.stored import CallKey
 from shared.core.task.waits import Wait, Why, minute_of_domain, quota_of, trouble_of
 
-SERVICE_PAUSE_SECONDS = 55.0
-"""How often one call is tried while the CDN is in trouble: once a minute, a little less so that no ring is missed."""
+SERVICE_PAUSE_SECONDS = REFUSED_PAUSE_SECONDS - 5.0
+"""How often one call is tried while the CDN is in trouble or refuses the account: no minute's ring is to be missed."""
 ASIDE_UNTIL_FOUND = 2
 """After so many bad targets in one call, halves are sent as they come: laying them aside pays for a few only."""
 
@@ -90,11 +90,10 @@ def _accepted(reply: Reply, accepted: Accepted, facts: Facts, decision: Decision
     call = reply.call
     if call.other:
         decision.met("reply: accepted, so the other half is bad")
-        half = msgspec.structs.replace(call, tasks=call.other, other=(), replaces=reply.batch.replaces)
-        _search(half, None, decision)
+        _search(msgspec.structs.replace(call, tasks=call.other, other=()), None, decision)
     elif call.aside:
         decision.met("reply: accepted, so what was laid aside goes")
-        decision.calls.append(Call(call.aside, reply.batch.replaces, found=call.found))
+        decision.calls.append(Call(call.aside, call.replaces, found=call.found))
     if call.shrunk and call.shrunk.behind:
         _smaller(reply, call.shrunk.behind, call.shrunk.wait, facts, decision)
 
@@ -157,14 +156,12 @@ def _search(call: Call, error: CdnError | None, decision: Decision) -> None:
     if len(parts) > 1:
         decision.met("reply: rejected, halved")
         first, second = parts
-        if call.found < ASIDE_UNTIL_FOUND and error is not None and call.other:
-            aside = (*call.other, *call.aside)
-            step = Call(first, call.replaces, other=second, aside=aside, found=call.found)
-            decision.calls.append(step)
-            return
-        if call.other and error is not None:
+        aside = call.aside
+        if call.found < ASIDE_UNTIL_FOUND:
+            aside = (*call.other, *aside)
+        elif call.other:
             decision.calls.append(Call(call.other, call.replaces, found=call.found))
-        decision.calls.append(Call(first, call.replaces, other=second, aside=call.aside, found=call.found))
+        decision.calls.append(Call(first, call.replaces, other=second, aside=aside, found=call.found))
         return
     if error is None:
         decision.met("reply: the bad one is sent alone")
@@ -213,7 +210,7 @@ def _smaller(reply: Reply, left: tuple[Task, ...], wait: Wait, facts: Facts, dec
     if step:
         decision.met("reply: tried with fewer targets")
         tasks, behind = first_targets(left, step)
-        decision.calls.append(Call(tasks, reply.batch.replaces, shrunk=Shrunk(step, wait, behind)))
+        decision.calls.append(Call(tasks, reply.call.replaces, shrunk=Shrunk(step, wait, behind)))
         return
     now, books = reply.at, decision.books
     if wait.why is Why.QUOTA:
@@ -237,8 +234,7 @@ def _everything_waits(reply: Reply, error: CdnError, facts: Facts, decision: Dec
         return
     decision.met("reply: unsent" if isinstance(error, Unsent) else "reply: the account is refused")
     slot = SERVICE if isinstance(error, Unsent) else ACCOUNT
-    pause = SERVICE_PAUSE_SECONDS if slot == SERVICE else REFUSED_PAUSE_SECONDS - 5
-    decision.books = books.hold(slot, now + pause, now, error.code, error.message, failed=True)
+    decision.books = books.hold(slot, now + SERVICE_PAUSE_SECONDS, now, error.code, error.message, failed=True)
     if not decision.books.holds[slot].told:
         decision.books = decision.books.told([slot])
         decision.alarms.append(_alarm_of_account(error))
@@ -252,7 +248,7 @@ def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
         decision.calls += [Call(part, replaces=reply.batch.id) for part in domains]
         return
     decision.met("reply: a domain is refused")
-    hold_domain(call.tasks, error.code, error.message, facts, decision)
+    hold_domain(call.tasks, error.code, error.message, facts, decision, decision.now)
     slot = trouble_of(facts.provider.unit(call.target), call.target.domain).slot
     if not decision.books.holds[slot].told:
         decision.books = decision.books.told([slot])
@@ -262,20 +258,26 @@ def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) ->
         decision.waits(task, Place(trouble_of(facts.provider.unit(task.target), task.domain)))
 
 
-def hold_domain(tasks: tuple[Task, ...], code: str, message: str, facts: Facts, decision: Decision) -> None:
+def hold_domain(
+    tasks: tuple[Task, ...], code: str, message: str, facts: Facts, decision: Decision, begun: float
+) -> None:
     """Let the tasks of a domain in trouble wait apart from all others."""
-    trouble = hold_target(tasks[0].target, code, message, facts, decision)
+    trouble = hold_target(tasks[0].target, code, message, facts, decision, begun)
     for task in tasks:
         decision.waits(task, Place(trouble), why=f"{code}: {message}" if message else code)
 
 
-def hold_target(target: Target, code: str, message: str, facts: Facts, decision: Decision) -> Wait:
-    """Hold back the domain of a target, ever longer."""
+def hold_target(target: Target, code: str, message: str, facts: Facts, decision: Decision, begun: float) -> Wait:
+    """Hold back the domain of a target, ever longer; a call that was begun before the last hold's end is no try more.
+
+    Either it was lost together with others, or it was a probe and has been counted when it was lost: where each counts
+    twice, only every other target is ever chosen to go.
+    """
     trouble = trouble_of(facts.provider.unit(target), target.domain)
-    before, now = decision.books.holds.get(trouble.slot), decision.now
-    if before is None or before.due <= now:  # several calls that were lost together are one try
-        pause = trouble_pause((before.tries if before else 0) + 1)
-        decision.books = decision.books.hold(trouble.slot, now + pause, now, code, message, failed=True)
+    slot, now = trouble.slot, decision.now
+    if not decision.books.is_held(slot, begun):
+        books = decision.books.hold(slot, now, now, code, message, failed=True)
+        decision.books = books.hold(slot, now + trouble_pause(books.holds[slot].tries), now)
     return trouble
 
 

@@ -213,7 +213,7 @@ def _control_failed(tasks: tuple[Task, ...], begun: float, facts: Facts, decisio
     if decision.books.went_well_since(since, facts.provider.unit(target), target.domain):
         return
     if decision.books.went_well_since(since):
-        hold_target(target, NOTHING, NOTHING_TOLD, facts, decision)
+        hold_target(target, NOTHING, NOTHING_TOLD, facts, decision, begun)
     else:
         _hold_everything(begun, decision)
 
@@ -222,7 +222,8 @@ def _in_trouble(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: D
     """Nothing of the domain has gone since the call was begun: nobody knows that the content is to blame."""
     if decision.books.went_well_since(begun - MEANWHILE_SECONDS):
         decision.met("unknown: the domain is in trouble")
-        hold_domain(tuple(_known_to_fail(task) for task in tasks), NOTHING, NOTHING_TOLD, facts, decision)
+        known = tuple(_known_to_fail(task) for task in tasks)
+        hold_domain(known, NOTHING, NOTHING_TOLD, facts, decision, begun)
         return
     decision.met("unknown: the CDN is in trouble")
     _hold_everything(begun, decision)
@@ -232,7 +233,7 @@ def _in_trouble(tasks: tuple[Task, ...], begun: float, facts: Facts, decision: D
 
 def _hold_everything(begun: float, decision: Decision) -> None:
     due = max(decision.now, begun + SERVICE_PAUSE_SECONDS)
-    if not decision.books.is_held(SERVICE, decision.now):  # a probe that was lost has been counted when it was
+    if not decision.books.is_held(SERVICE, begun):  # a probe that was lost has been counted when it was
         decision.books = decision.books.hold(SERVICE, due, decision.now, NOTHING, NOTHING_TOLD, failed=True)
 
 

@@ -45,9 +45,7 @@ def of_waiting(waiting: Waiting, facts: Facts, decision: Decision) -> None:
     elsewhere = _left(waiting.elsewhere, waiting)
     others = _others([*waiting.elsewhere, *waiting.tasks], tasks, waiting)
     refreshes = [*(waiting.running or ()), *others]
-    planned = plan(tasks, decision.books, facts.limits, facts.provider, decision.now, refreshes)
-    if planned.calls:
-        planned = joined(planned, elsewhere)
+    planned = joined(plan(tasks, decision.books, facts.limits, facts.provider, decision.now, refreshes), elsewhere)
     decision.superseded(planned.void, "the object was removed")
     decision.calls += planned.calls
     for task, place in planned.waits:

@@ -128,7 +128,7 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         stays = [slot for slot in troubles if slot in books.holds and books.holds[slot].until_done]
         books = books.lift(SERVICE, ACCOUNT, *(slot for slot in troubles if slot not in stays))
         later = {slot: msgspec.structs.replace(books.holds[slot], due=now + PROBE_ENDS_SECONDS) for slot in stays}
-        return msgspec.structs.replace(books, holds={**books.holds, **later}) if later else books
+        return msgspec.structs.replace(books, holds={**books.holds, **later})
 
     def with_origins(self, origins: Mapping[str, Hold], unit: str, now: float) -> Books:
         """Take over which domains' origins fail, from those who follow calls to their end."""
@@ -136,8 +136,7 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         failing = {slot: hold for slot, hold in failing.items() if now - hold.due < ORIGIN_FORGOTTEN_SECONDS}
         over = [slot for slot, hold in self.holds.items() if hold.until_done and slot not in failing]
         new = {slot: hold for slot, hold in failing.items() if slot not in self.holds}
-        books = self.lift(*over) if over else self
-        return msgspec.structs.replace(books, holds={**books.holds, **new}) if new else books
+        return msgspec.structs.replace(self, holds={**self.lift(*over).holds, **new})
 
     def without(self, unit: str, now: float, provider: Provider) -> Books:
         """Book that the API called a daily quota spent."""
@@ -185,7 +184,7 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def with_looked(self, looked: Mapping[str, float]) -> Books:
         """Note of which calls of unknown outcome the task list had no row, and since when."""
-        return self if self.looked == looked else msgspec.structs.replace(self, looked=dict(looked))
+        return msgspec.structs.replace(self, looked=dict(looked))
 
     def until_done(self, slot: str) -> Books:
         """Let only a completed task lift a hold."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cloud.provider.facts import ALIBABA_CDN as CDN
+from shared.core import decide as room
 from shared.core.decide import Alarm, Followed, Snapshot, Waiting, decide
 from shared.core.decide.moves import Decision
 from shared.core.plan.books import Books, Hold, day_of, minute_of
@@ -63,6 +64,11 @@ def test_the_same_snapshot_has_the_same_decision(tasks: list[Task], books: Books
     assert before == repr(snapshot)
 
 
+def test_what_the_room_offers_is_there() -> None:
+    """Each name that it tells to those who import from it."""
+    assert [] == [name for name in room.__all__ if not hasattr(room, name)]
+
+
 # -- moves ---------------------------------------------------------------------------------------------
 
 
@@ -108,6 +114,17 @@ def test_a_new_task_begins_ready() -> None:
         (move.before, move.task, move.state, move.place, move.reason) for move in decision.moves
     ]
     assert [] == decision.outcomes
+
+
+def test_what_is_given_up_without_a_call_has_no_request() -> None:
+    """Neither its record nor the step in its history names one."""
+    decision = Decision(Books(), NOW)
+    decision.buried([ONE], "C", "m")
+    decision.gives_up(TWO, TWO, "C", "m")
+    assert [(Step(NOW, Result.DEAD, "C", "m"),)] * 2 == [move.task.history for move in decision.moves]
+    assert [(Result.DEAD, "C", "m", "")] * 2 == [
+        (each.result, each.code, each.message, each.request_id) for each in decision.outcomes
+    ]
 
 
 def test_an_alarm_may_be_without_the_vendors_words() -> None:

@@ -127,9 +127,9 @@ def test_several_calls_of_one_look_are_one_try_of_their_domain() -> None:
     assert 7 == len(decision.moves)
 
 
-@pytest.mark.parametrize(("due", "tries"), [(NOW + 0.1, 3), (NOW, 4), (NOW - 9, 4)])
-def test_a_call_that_was_lost_before_its_domain_was_held_is_no_further_try(due: float, tries: int) -> None:
-    """Only what goes after the pause is over is one."""
+@pytest.mark.parametrize(("due", "tries"), [(NOW + 9, 3), (BEGUN + 0.1, 3), (BEGUN, 4), (BEGUN - 9, 4)])
+def test_a_call_that_was_begun_before_its_domains_hold_ended_is_no_further_try(due: float, tries: int) -> None:
+    """It was lost together with others, or is a probe whose loss has held its domain since; also once that is over."""
     books = msgspec.structs.replace(ONLY_OTHERS_GOOD, holds={TROUBLE.slot: Hold(due, NOW - 99, 3)})
     held = looked_up(asked(once_unknown(ONE), is_none=True), books=books).books.holds[TROUBLE.slot]
     assert (tries, due if tries == 3 else NOW + 115) == (held.tries, held.due)
@@ -147,6 +147,14 @@ def test_where_nothing_goes_the_cdn_is_held_and_nothing_is_held_against_the_task
     assert {SERVICE: Hold(NOW + pause, NOW, 1, NOTHING, words)} == decision.books.holds
     assert [*tasks, *once_unknown(THREE)] == moved(decision, State.WAITING)
     assert ({Place(READY)}, []) == ({move.place for move in decision.moves}, decision.outcomes)
+
+
+@pytest.mark.parametrize(("due", "tries"), [(NOW + 9, 3), (BEGUN + 0.1, 3), (BEGUN, 4), (BEGUN - 9, 4)])
+def test_a_call_that_was_begun_before_the_hold_of_everything_ended_is_no_further_try(due: float, tries: int) -> None:
+    """A probe that was lost has been counted when it was; one whose drain died before it knew is counted now."""
+    books = Books(holds={SERVICE: Hold(due, NOW - 99, 3)})
+    held = looked_up(asked(once_unknown(ONE), is_none=True), books=books).books.holds[SERVICE]
+    assert (tries, due if tries == 3 else NOW) == (held.tries, held.due)
 
 
 def test_a_single_target_is_blamed_where_others_of_its_domain_went() -> None:
@@ -214,7 +222,7 @@ def test_trouble_is_of_a_unit_of_a_domain() -> None:
 )
 def test_where_calls_are_known_to_fail_the_first_loss_counts_as_trouble(slot: str, branch: str) -> None:
     """A probe is not sent twice at once: its hold is renewed instead, and nothing is held against it."""
-    books = Books(holds={slot: Hold(NOW, NOW - 99, 2)})
+    books = Books(holds={slot: Hold(BEGUN, NOW - 99, 2)})
     decision = looked_up(asked([ONE], is_none=True), books=books)
     assert {branch} == decision.branches
     (move,) = decision.moves

@@ -39,6 +39,7 @@ from tests.core.decide.snapshots import (
     TROUBLE,
     TWO,
     A,
+    B,
     Judge,
     answered,
     fates,
@@ -117,6 +118,34 @@ def test_what_an_unknown_half_would_have_told_is_found_out_anew() -> None:
     decision = answered(Call((ONE,), "r", other=(TWO, THREE), aside=(FOUR,), found=1), OutcomeUnknown("ReadTimeout"))
     assert [Call((TWO, THREE), "r", found=1), Call((FOUR,), "r", found=1)] == decision.calls
     assert [] == answered(Call((ONE,), "r"), OutcomeUnknown("ReadTimeout")).calls
+
+
+PREFETCH_TROUBLE = trouble_of("prefetch", A)
+
+
+@pytest.mark.parametrize(
+    ("slot", "tries", "pause"),
+    [
+        (SERVICE, 3, 55),
+        (SERVICE, 9, 55),
+        (TROUBLE.slot, 2, 55),
+        (TROUBLE.slot, 3, 115),
+        (TROUBLE.slot, 4, 235),
+        (trouble_of("url", B).slot, 3, 115),
+    ],
+)
+def test_nothing_follows_a_probe_before_its_outcome_is_known(slot: str, tries: int, pause: float) -> None:
+    """What it went for is held again, longer each time, with the words of the answer; of others nothing is known."""
+    holds = {slot: Hold(NOW, NOW - 99, tries), PREFETCH_TROUBLE.slot: Hold(NOW, NOW - 99, 3)}
+    decision = answered([ONE, *OTHERS], OutcomeUnknown("ReadTimeout", "slow"), Books(holds=holds))
+    again = Hold(NOW + pause, NOW - 99, tries + 1, "ReadTimeout", "slow")
+    assert {slot: again, PREFETCH_TROUBLE.slot: Hold(NOW, NOW - 99, 3)} == decision.books.holds
+
+
+def test_a_call_that_was_lost_while_its_domain_is_held_is_no_probe() -> None:
+    """What was sent before is no further try, and does not put off the next one."""
+    books = Books(holds=dict.fromkeys((SERVICE, TROUBLE.slot), Hold(NOW + 0.1, NOW - 99, 3)))
+    assert books.holds == answered([ONE], OutcomeUnknown("ReadTimeout"), books).books.holds
 
 
 # -- everything waits ------------------------------------------------------------------------------------

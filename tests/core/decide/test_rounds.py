@@ -128,6 +128,18 @@ def test_a_domain_that_is_in_trouble_holds_back_no_other(error: CdnError) -> Non
     assert {} == rounds.waiting
 
 
+@pytest.mark.parametrize("domain", [A, B])
+def test_a_domain_that_stays_in_trouble_after_an_outage_holds_back_no_other(domain: str) -> None:
+    """While everything is held another domain is tried each minute, so the one that works again is soon found."""
+    other = B if domain == A else A
+    rounds = Rounds(in_outage)
+    rounds.note([*files(20), *files(20, f"https://{B}")])
+    rounds.run(6 * MINUTE)
+    rounds.verdict = lambda tasks: in_outage(tasks) if any(task.domain == domain for task in tasks) else None
+    rounds.run(5 * MINUTE)
+    assert {task.this_try for task in files(20, f"https://{other}")} == rounds.of(State.ACCEPTED)
+
+
 def test_a_pile_drains_at_the_pace_of_its_minute() -> None:
     """What a minute takes goes in that minute, and nobody waits for tomorrow."""
     left = {"minute": 0, "units": 0}

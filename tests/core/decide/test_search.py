@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.decide import Reply, Snapshot, decide
 from shared.core.errors import (
     BadDomain,
     CdnError,
@@ -352,6 +353,12 @@ def test_where_a_single_one_was_accepted_last_the_rest_waits() -> None:
     assert [State.ACCEPTED, *[State.WAITING] * 3] == [fates(decision)[task.this_try] for task in files(4)]
 
 
+def test_where_the_last_of_a_smaller_call_was_accepted_nothing_is_full() -> None:
+    """All of it went, so the books do not say that the minute left too little."""
+    decision = answered(Call((ONE,), shrunk=Shrunk(1, minute_of_domain("url", A))))
+    assert ({"url": {A: 1}}, [], {"reply: accepted"}) == (decision.books.in_minute, decision.calls, decision.branches)
+
+
 def test_where_no_step_is_left_the_rest_waits_for_the_minute() -> None:
     """All that was not accepted, and the books say that the minute is full."""
     wait = minute_of_domain("url", A)
@@ -387,6 +394,22 @@ def test_what_a_day_leaves_is_read_again_first() -> None:
     assert {"reply: the day is spent, read again"} == decision.branches
     again = answered(Call(files(4), shrunk=Shrunk(4, quota_of("url"))), SPENT[1])
     assert [2] == [len(call.tasks) for call in again.calls]
+
+
+def test_what_a_search_holds_goes_where_its_call_finds_the_minute_spent() -> None:
+    """The other half, and what was laid aside, each for itself: they are not forgotten for the rest of the round."""
+    decision = answered(Call((ONE,), other=(TWO, THREE), aside=(FOUR,), found=1), SPENT[0])
+    refused = sent_id(decision)
+    assert [Call((TWO, THREE), refused, found=1), Call((FOUR,), refused, found=1)] == decision.calls
+    assert {ONE.this_try: State.WAITING} == fates(decision)
+
+
+def test_the_day_is_read_again_unless_that_is_known_to_have_been_done() -> None:
+    """An answer is the first of its kind where nothing else is said."""
+    first = msgspec.structs.replace(reply(files(3), SPENT[1]), was_refused_before=False)
+    told = Reply(first.call, first.batch, first.key, NOW, error=SPENT[1])
+    assert first == told
+    assert {"reply: the day is spent, read again"} == decide(Snapshot(Books(), replies=(told,)), FACTS, NOW).branches
 
 
 def test_a_minute_of_several_domains_is_split_by_domain() -> None:

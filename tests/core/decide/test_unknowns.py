@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.decide import Decision
 from shared.core.decide.unknowns import NOTHING, Asked, of_asked
-from shared.core.task.model import Form, Kind, Result, State, Submission, Task, Try, digest
+from shared.core.task.model import Form, Kind, Outcome, Result, State, Submission, Task, Try, digest
 from shared.core.task.notes import Place
 from shared.core.task.waits import BACKOFF
 from tests.core.decide.snapshots import (
@@ -191,6 +191,18 @@ def test_samples_that_are_all_there_speak_for_the_whole_call() -> None:
     samples = frozenset({ONE.target, THREE.target})
     ((submission, _),) = looked_up(asked(files(3), [*rows_of([ONE]), *rows_of([THREE], "2")], samples=samples)).accepts
     assert (files(3), ("1", "2")) == (submission.batch.tasks, submission.task_ids)
+
+
+@pytest.mark.parametrize("path", ["x", "x" * 400])
+def test_rows_that_match_nothing_are_told(path: str) -> None:
+    """How many, and the first of them, cut to what a record takes: the CDN may name things as nobody here knows."""
+    call = asked(
+        [ONE, TWO], [row(f"{HOST}/{path}", object_type="odd"), row(f"{HOST}/y"), *rows_of([TWO])], is_none=True
+    )
+    *_, told = looked_up(call).outcomes
+    words = f"3 rows match no target that is missing; the first is odd {HOST}/{path}"[:300]
+    assert Outcome(NOW, Result.TOLD, call=call.batch.id, message=words) == told
+    assert not any(each.result is Result.TOLD for each in looked_up(asked([ONE], is_none=True)).outcomes)
 
 
 def test_samples_that_are_surely_not_there_speak_for_the_whole_call_too() -> None:

@@ -140,6 +140,13 @@ def test_a_reading_is_trusted_for_ten_minutes_and_less_while_something_waits_for
     assert needed is Books(read_at=NOW - age, holds=holds).needs_reading(NOW)
 
 
+@pytest.mark.parametrize(("slots", "needed"), [((quota_of("url").slot, TROUBLE), True), ((), False)])
+def test_one_that_waits_for_a_quota_is_enough_to_ask(slots: tuple[str, ...], needed: bool) -> None:  # noqa: FBT001 - a table
+    """Whatever else is held, and where nothing is held at all."""
+    books = Books(read_at=NOW - HELD_READING_SECONDS_MAX - 1, holds=dict.fromkeys(slots, Hold(NOW + 9, NOW)))
+    assert needed is books.needs_reading(NOW)
+
+
 def test_what_was_never_read_is_read() -> None:
     """Books of nothing ask; an account whose quota cannot be told is not asked at each drain either."""
     assert Books().needs_reading(NOW)

@@ -115,6 +115,14 @@ def test_whether_records_are_kept_is_noted() -> None:
     assert books is books.with_kept(is_kept=True)
 
 
+def test_it_is_noted_of_which_calls_the_task_list_had_no_row() -> None:
+    """The books keep a copy of their own; what was noted before gives way."""
+    looked = {"call": NOW}
+    books = Books(looked={"older": NOW - 9}).with_looked(looked)
+    looked["newer"] = NOW
+    assert ({"call": NOW}, {}) == (books.looked, books.with_looked({}).looked)
+
+
 # -- what went well ------------------------------------------------------------------------------------
 
 
