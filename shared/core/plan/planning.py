@@ -209,7 +209,7 @@ def joined(planned: Plan, later: Iterable[Task]) -> Plan:
 def _with(call: Call, later: dict[Target, list[Task]]) -> Call:
     targets = dict.fromkeys(task.target for task in call.tasks)
     more = [task for target in targets for task in later.get(target, ())]
-    return msgspec.structs.replace(call, tasks=(*more, *call.tasks)) if more else call
+    return msgspec.structs.replace(call, tasks=(*more, *call.tasks))
 
 
 def _place_of_prefetch(prefetch: _Asked, known: Refreshes, void: list[Task]) -> Place | None:
@@ -218,7 +218,7 @@ def _place_of_prefetch(prefetch: _Asked, known: Refreshes, void: list[Task]) -> 
     Of a folder's refreshes it waits for those that were asked for before it: later ones are about other objects, let
     edges revalidate what they hold, and may never end below a busy folder.
     """
-    refreshes = [each for each in known.reaching(prefetch.target) if covers(each.target, prefetch.target)]
+    refreshes = known.reaching(prefetch.target)
     gone = [task for task in prefetch.tasks if any(voids(refresh, task) for refresh in refreshes)]
     prefetch.tasks = [task for task in prefetch.tasks if task not in gone]
     void += gone
@@ -294,7 +294,7 @@ class _Budget:
             own = (self._provider.unit(each.target), each.target.domain)
             if each.was_blamed and own not in sound and not self._books.went_well_since(since, *own):
                 found.append(each)
-        return [each for each in found if self.allows(each) and not self.is_probe(each)]
+        return [each for each in found if self.allows(each)]
 
     def _chosen(self, asked: Sequence[_Asked]) -> frozenset[Target]:
         """Of each domain in trouble choose one target, another one each time."""

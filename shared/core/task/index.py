@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 
 HASHED_NAMES_MAX = 48
 _HASH_BYTES = 3
 _FILTER_BYTES = 480
 _FILTER_HASHES = 3
+_READABLE = re.compile(rf"h(?:[\w-]{{4}})*|f[\w-]{{{_FILTER_BYTES // 3 * 4}}}", re.ASCII)
+"""Three bytes are four characters of Base64: a hash is, and a filter is many times three, so there is no padding."""
 
 
 def index_of(names: Iterable[str]) -> str:
@@ -30,16 +33,13 @@ def index_of(names: Iterable[str]) -> str:
 
 def may_hold(index: str, names: Collection[str]) -> bool:
     """Whether any of the names may be in what an index was made of; yes where the index cannot be read."""
-    try:
-        raw = base64.b64decode(index[1:] + "=" * (-len(index[1:]) % 4), altchars=b"-_", validate=True)
-    except ValueError:
+    if not _READABLE.fullmatch(index):
         return True
-    if index[:1] == "h" and len(raw) % _HASH_BYTES == 0:
+    raw = base64.urlsafe_b64decode(index[1:])
+    if index.startswith("h"):
         held = {raw[start : start + _HASH_BYTES] for start in range(0, len(raw), _HASH_BYTES)}
         return any(_digest(name)[:_HASH_BYTES] in held for name in names)
-    if index[:1] == "f" and len(raw) == _FILTER_BYTES:
-        return any(all(raw[place // 8] >> place % 8 & 1 for place in _places(name)) for name in names)
-    return True
+    return any(all(raw[place // 8] >> place % 8 & 1 for place in _places(name)) for name in names)
 
 
 def _places(name: str) -> list[int]:
@@ -54,4 +54,4 @@ def _digest(name: str) -> bytes:
 
 
 def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return base64.urlsafe_b64encode(raw).decode()

@@ -119,7 +119,7 @@ class ObjectChange(msgspec.Struct, frozen=True):
 
         An overwritten empty object reports the same and cannot be told apart.
         """
-        return self.action is Action.CREATED and self.delta_size is not None and self.delta_size == self.size
+        return self.action is Action.CREATED and self.delta_size == self.size
 
 
 class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -282,7 +282,7 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
         """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded."""
         newest = tuple(self.newest.values())
         followed = {task.this_try for task in newest}
-        covered = tuple(sorted({task.this_try for task in self.tasks} - followed, key=lambda each: each.task))
+        covered = tuple(sorted({task.this_try for task in self.tasks} - followed))
         return Submission(msgspec.structs.replace(self, tasks=newest), task_ids, request_id, now, covered)
 
 

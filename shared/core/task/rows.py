@@ -85,8 +85,8 @@ def task_from_row(row: Mapping[str, Any]) -> CdnTask:
         object_type=str(row.get("ObjectType", "")).lower(),
         state=_STATES.get(status.lower(), RowState.RUNNING),
         status=status,
-        percent=_percent(row.get("Process", "")),
-        created=_moment(str(row.get("CreationTime", ""))),
+        percent=_percent(row.get("Process")),
+        created=_moment(str(row.get("CreationTime"))),
         description=str(row.get("Description") or "").replace(" ", ""),
     )
 
@@ -103,8 +103,7 @@ def is_row_of(row: CdnTask, target: Target) -> bool:
     """
     if (row.object_type in _PREFETCHES) != (target.kind is Kind.PREFETCH):
         return False
-    form = _FORMS.get(row.object_type)
-    if target.kind is Kind.REFRESH and form is not None and form != target.form.value:
+    if _FORMS.get(row.object_type, target.form.value) != target.form.value:
         return False
     return plain_url(row.url) == plain_url(target.url)
 
@@ -116,7 +115,7 @@ DECODINGS_MAX = 3
 
 def plain_url(url: str) -> str:
     """What stays the same however a URL is spelled: no scheme, the host in lower case, nothing percent-encoded."""
-    host, slash, path = _SCHEME.sub("", url, count=1).partition("/")
+    host, slash, path = _SCHEME.sub("", url).partition("/")
     for _ in range(DECODINGS_MAX):
         path = unquote(path, errors="surrogateescape")
     return (host.lower() + slash + path).rstrip("/")
@@ -138,14 +137,17 @@ class Rows:
 
 def _percent(value: Any) -> float:
     try:
-        return float(str(value).strip().removesuffix("%") or 0)
+        return float(str(value).strip().removesuffix("%"))
     except ValueError:
         return 0.0
+
+
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 def _moment(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        return (moment.replace(tzinfo=moment.tzinfo or timezone.utc) - _EPOCH).total_seconds()
     except ValueError:
         return 0.0

@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.cloud.provider.facts import ALIBABA_CDN as CDN
 from shared.core.plan.books import ACCOUNT, SERVICE, Books, Good, Hold, minute_of
 from shared.core.plan.limits import Limits
 from shared.core.plan.planning import Plan
+from shared.core.plan.planning import plan as plan_for
 from shared.core.plan.retry import MEANWHILE_SECONDS
 from shared.core.task.model import CONTROL, Form, Kind, Lane, Target, Task
 from shared.core.task.waits import trouble_of
-from tests.core.plan.plans import HOST, A, B, files, plan, urls
+from tests.core.plan.plans import FREE, HOST, A, B, files, plan, urls
 from tests.strategies import NOW, make_task
 
 
@@ -111,6 +113,15 @@ def test_a_control_is_in_no_prefetchs_way() -> None:
     assert [(alone,)] == [call.tasks for call in made.calls]
 
 
+@pytest.mark.parametrize(
+    "beside", [suspect("/other", kind=Kind.PREFETCH), suspect("/good")], ids=["a prefetch", "itself"]
+)
+def test_what_a_control_does_not_harm_does_not_stop_it(beside: Task) -> None:
+    """A prefetch of another URL stays fetched, and a change of the same URL is refreshed all the same."""
+    task = suspect(time=NOW - 9)
+    check_control(plan([task, beside], went_well(GOOD, {SERVICE: Hold(NOW, NOW - 60)})), GOOD, task)
+
+
 def test_one_control_goes_for_all_of_a_unit_and_domain() -> None:
     """Its name follows from what it asks for, so that a second plan of the same makes no second task."""
     tasks = [suspect("/x", blamed=1), suspect("/y", blamed=2)]
@@ -119,6 +130,36 @@ def test_one_control_goes_for_all_of_a_unit_and_domain() -> None:
     assert 1 == len(controls)
     assert controls == [task for call in second for task in call.tasks if task.cause.event_id == CONTROL]
     assert controls[0].id != plan(tasks, went_well(GOOD, at=NOW - 601)).calls[0].tasks[0].id
+
+
+def test_a_refresh_that_goes_as_a_control_says_which_prefetch_may_not() -> None:
+    """Fetched beside its refresh a URL may be stale: refreshes have their turn first."""
+    tasks = [suspect("/x", blamed=1), suspect("/y", kind=Kind.PREFETCH, blamed=1)]
+    warm = msgspec.structs.replace(GOOD, kind=Kind.PREFETCH)
+    books = Books(good={"url": {A: Good(NOW - 600, GOOD, "site")}, "prefetch": {A: Good(NOW - 600, warm, "site")}})
+    calls = plan(tasks, books).calls
+    assert [GOOD] == [task.target for call in calls for task in call.tasks if task.is_control]
+
+
+def test_where_kinds_share_a_quota_one_control_goes() -> None:
+    """What went well last is known by quota and domain, and asked once."""
+    one = msgspec.structs.replace(CDN, shapes=tuple(msgspec.structs.replace(s, unit="all") for s in CDN.shapes))
+    tasks = [suspect("/x", blamed=1), suspect("/y", kind=Kind.PREFETCH, blamed=1)]
+    calls = plan_for(tasks, went_well(GOOD, unit="all"), FREE, one, NOW).calls
+    assert [GOOD] == [task.target for call in calls for task in call.tasks if task.is_control]
+
+
+def test_a_control_leaves_the_reserve_alone() -> None:
+    """It is nobody's change: what only removals and people may use is not for it."""
+    removal = suspect(blamed=1, lane=Lane.REMOVED)
+    books = msgspec.structs.replace(went_well(GOOD), total={"url": 100}, remaining={"url": 5})
+    assert [(removal,)] == [call.tasks for call in plan([removal], books, Limits(reserve_percent=5)).calls]
+
+
+def test_a_target_is_blamed_for_each_of_its_tasks() -> None:
+    """A change that comes later asks for the same URL, which is no better for it."""
+    calls = plan([suspect(blamed=1, time=NOW - 9), make_task(suspect().url)], went_well(GOOD)).calls
+    assert [GOOD] == [task.target for call in calls for task in call.tasks if task.is_control]
 
 
 def test_where_the_day_leaves_nothing_no_control_goes() -> None:

@@ -201,6 +201,13 @@ def test_the_reserve_is_for_removals_and_people() -> None:
     assert [Lane.OVERWRITTEN] == [task.lane for task, _ in made.waits]
 
 
+def test_the_reserve_is_for_all_tasks_of_what_was_removed() -> None:
+    """One unit covers an overwrite and a removal of the same URL, and the removal may have it."""
+    twins = [make_task(f"{HOST}/a", lane=Lane.REMOVED), make_task(f"{HOST}/a")]
+    books = Books(read_at=NOW, total={"url": 100}, remaining={"url": 5})
+    assert [2] == [len(call.tasks) for call in plan(twins, books, Limits(reserve_percent=5)).calls]
+
+
 def test_the_reserve_is_a_share_of_the_day_not_of_the_lane() -> None:
     """What removals took from above the reserve is not there for overwrites any more."""
     books = Books(read_at=NOW, total={"url": 100}, remaining={"url": 7})
@@ -224,6 +231,12 @@ def test_what_a_minute_does_not_take_waits_for_the_next(seen: int, goes: int) ->
     made = plan(files(25), books, Limits(urls_per_minute_per_domain=10))
     assert [task.url for task in files(25)[:goes]] == [url for call in made.calls for url in urls(call)]
     assert [(task, Place(minute_of_domain("url", A))) for task in files(25)[goes:]] == list(made.waits)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_minute_that_has_seen_nothing_takes_its_whole_limit(limit: int) -> None:
+    """The first one goes, and counts as one."""
+    assert [limit] == [len(call.tasks) for call in plan(files(3), Books(), Limits(limit)).calls]
 
 
 def test_one_full_domain_does_not_hold_up_another() -> None:

@@ -114,6 +114,13 @@ def test_only_a_later_removal_makes_a_prefetch_void(lane: Lane, age: float, key:
     assert () == made.calls
 
 
+def test_a_folder_s_refresh_for_a_removal_makes_a_prefetch_void() -> None:
+    """It is later than the prefetch and about its object: nothing is left that would wait for it, or go."""
+    prefetch = make_task(f"{HOST}/d/a", kind=Kind.PREFETCH, time=NOW - 5, key="a")
+    folder = make_task(f"{HOST}/d/", form=Form.DIRECTORY, lane=Lane.REMOVED, key="a")
+    assert Plan(void=(prefetch,)) == plan([prefetch], refreshes=[folder])
+
+
 def test_of_two_prefetches_of_a_url_only_the_void_one_goes() -> None:
     """The object was removed and written again: what the later change asked for still stands."""
     old, new = (make_task(f"{HOST}/a", kind=Kind.PREFETCH, time=NOW + age, key="a") for age in (-5, 5))
@@ -160,6 +167,14 @@ def test_of_a_domain_in_trouble_one_target_goes_another_one_each_time(tries: int
     assert (True, False) == (probe.is_probe, other.is_probe)
 
 
+@pytest.mark.parametrize(("tries", "probed"), [(0, "/1.css"), (1, "/0.css"), (2, "/1.css")])
+def test_of_a_domain_in_trouble_what_was_in_no_lost_call_goes_first(tries: int, probed: str) -> None:
+    """It tells of the domain, where the other may tell of itself only; the other has its turn, too."""
+    older, newer = files(2)
+    (probe,) = plan([msgspec.structs.replace(older, unknowns=1), newer], troubled(NOW, tries)).calls
+    assert [HOST + probed] == urls(probe)
+
+
 def test_a_probe_may_not_overspend() -> None:
     """Where the day leaves nothing for it, the probe waits for the day."""
     books = msgspec.structs.replace(troubled(NOW, 0), total={"url": 9}, remaining={"url": 0})
@@ -197,6 +212,15 @@ def test_the_probe_of_everything_is_none_of_which_others_came_to_nothing() -> No
         assert [(suspects[tries % 2],)] == [call.tasks for call in plan(suspects, books).calls]
 
 
+@pytest.mark.parametrize("tries", [0, 1])
+def test_a_target_is_suspect_for_each_of_its_tasks(tries: int) -> None:
+    """A change that came later to a URL of a lost call makes it no probe while there is another."""
+    suspect = msgspec.structs.replace(make_task(f"{HOST}/a", time=NOW - 9), unknowns=1)
+    fresh = make_task(f"{HOST}/fresh")
+    books = Books(holds={SERVICE: Hold(NOW, NOW, tries)})
+    assert [(fresh,)] == [call.tasks for call in plan([suspect, make_task(f"{HOST}/a"), fresh], books).calls]
+
+
 def test_the_probe_of_everything_goes_with_all_tasks_of_its_target() -> None:
     """One unit covers them."""
     twins = (make_task(f"{HOST}/a", time=NOW - 9), make_task(f"{HOST}/a", lane=Lane.REMOVED))
@@ -210,6 +234,13 @@ def test_where_only_prefetches_wait_one_of_these_is_the_probe() -> None:
     books = Books(holds={SERVICE: Hold(NOW, NOW, 1), ACCOUNT: Hold(NOW, NOW, 2)})
     assert Plan((Call((some[3],), is_probe=True),)) == plan(some, books)
     assert Plan() == plan([], books)
+
+
+def test_a_call_remembers_no_search_at_first() -> None:
+    """It is part of nothing, stands for nothing else and was not made smaller."""
+    (call,) = plan(files(1)).calls
+    remembered = (call.replaces, call.is_probe, call.other, call.aside, call.found, call.shrunk)
+    assert ("", False, (), (), 0, None) == remembered
 
 
 # -- parts ---------------------------------------------------------------------------------------------
@@ -326,6 +357,18 @@ def test_a_probe_of_everything_keeps_the_reserve() -> None:
     made = plan([*files(1, age=9), removal], books, Limits(reserve_percent=5))
     assert [(removal,)] == [call.tasks for call in made.calls]
     assert {f"{HOST}/0.css": Place(quota_of("url"))} == reasons(made)
+
+
+def test_a_probe_of_everything_is_as_urgent_as_its_most_urgent_task() -> None:
+    """An overwrite that shares its URL with a removal goes from the reserve with it."""
+    twins = (make_task(f"{HOST}/a", lane=Lane.REMOVED), make_task(f"{HOST}/a"))
+    books = Books(NOW, {"url": 100}, {"url": 5}, holds={SERVICE: Hold(NOW, NOW)})
+    assert [{*twins}] == [{*call.tasks} for call in plan([*twins], books, Limits(reserve_percent=5)).calls]
+
+
+def test_a_probe_of_everything_takes_what_its_minute_has_not_seen() -> None:
+    """The first target of a minute, also where only one may go."""
+    assert 1 == len(plan(files(2), Books(holds={SERVICE: Hold(NOW, NOW)}), Limits(1)).calls)
 
 
 def test_a_probe_of_everything_is_no_prefetch_beside_its_refresh() -> None:

@@ -415,6 +415,41 @@ def test_what_cannot_be_read_says_why(decode: Callable[[bytes], Any], body: byte
         decode(body)
 
 
+@pytest.mark.parametrize(
+    ("decode", "body", "reason"),
+    [
+        (codec.decode_tasks, b"{}", "it has no list of tasks"),
+        (codec.decode_tasks, b'[{"id":5,"target":{}}]', "Expected `str`, got `int` - at `$.id`"),
+        (codec.decode_submission, b"5", "it is no submission"),
+        (codec.decode_submission, b'["submission"]', "it is no submission"),
+    ],
+)
+def test_a_known_reason_is_told_and_nothing_else(decode: Callable[[bytes], Any], body: bytes, reason: str) -> None:
+    """Only of what nobody has foreseen it is said that its shape is odd."""
+    with pytest.raises(Undecodable) as fault:
+        decode(body)
+    assert reason == str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("counts", "calls_tried", "cdn_failures"),
+    [({}, 0, 0), ({"attempt": 1}, 1, 0), ({"failures": 2}, 0, 2), ({"attempt": 5, "failures": 2}, 3, 2)],
+)
+def test_counts_of_the_first_format_are_parted(counts: dict[str, int], calls_tried: int, cdn_failures: int) -> None:
+    """All tries counted there, those that failed at the CDN among them; what was nothing was left out."""
+    cause = {"event_id": "e", "event_name": "n", "time": NOW}
+    plain = {"id": "t", "kind": "refresh", "form": "file", "url": H, "site": "site", "lane": 1, "cause": cause}
+    (found,) = codec.decode_tasks(json.dumps([{**plain, **counts}]).encode())
+    assert (calls_tried, cdn_failures) == (found.calls_tried, found.cdn_failures)
+
+
+def test_a_target_counts_for_more_than_what_stands_beside_it() -> None:
+    """What a newer version writes beside it, under names of the first format, is passed over."""
+    plain = msgspec.to_builtins(PLAIN)
+    beside = {**plain, "url": H + "another", "attempt": 7, "failures": 3}
+    assert (PLAIN,) == codec.decode_tasks(msgspec.json.encode({"format": 9, "tasks": [beside]}))
+
+
 @pytest.mark.parametrize("counts", ['"attempt":null', '"attempt":"3"', '"attempt":1,"failures":"1"'])
 def test_odd_counts_are_undecodable(counts: str) -> None:
     """One damaged record is set aside; anything but `Undecodable` would stop all others."""

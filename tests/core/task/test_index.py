@@ -49,7 +49,14 @@ def test_what_is_not_in_it_is_seldom_claimed(count: int, most: int) -> None:
     assert most >= sum(may_hold(index, [f"other {number}"]) for number in range(10_000))
 
 
-@pytest.mark.parametrize("index", ["", "x", "habc", "hä", "fAAAA", "f", "gAAAA", "f" + "A" * 639, "h" + "A" * 6])
+@pytest.mark.parametrize(
+    "index",
+    [
+        *("", "x", "habc", "hä", "häääääääää", "h=", "hAA==", "hAAA=", "hAAAA=", "hAAAAAAA=", "hAAA+", "hAAAA\n"),
+        *("h" + "A" * 5, "h" + "A" * 6, "fAAAA", "f", "gAAAA", "A" * 641, "x" + "A" * 640),
+        *("f" + "A" * 639, "f" + "A" * 639 + "=", "f" + "A" * 639 + "+", "f" + "A" * 644, "f" + "A" * 640 + "="),
+    ],
+)
 def test_what_cannot_be_read_may_hold_anything(index: str) -> None:
     """An index of another version is a reason to look, not to pass over."""
     assert may_hold(index, ["a"])

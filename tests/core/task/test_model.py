@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.task.model import (
+    CONTROL,
     ENDS,
     HISTORY_STEPS_MAX,
     TEXT_CHARACTERS_MAX,
@@ -87,6 +88,11 @@ def test_a_batch_knows_its_domains_and_what_kind_of_call_it_is() -> None:
     assert tasks[0].target == batch(*tasks).target
 
 
+def test_texts_and_histories_have_a_measure() -> None:
+    """So that a note of a thousand tasks that have been tried for days can still be read at once."""
+    assert (300, 12) == (TEXT_CHARACTERS_MAX, HISTORY_STEPS_MAX)
+
+
 def test_a_history_is_bounded() -> None:
     """A task that is tried for days keeps its newest steps only, without those that say the same again."""
     task = make_task("https://a.example.com/a")
@@ -104,6 +110,15 @@ def test_a_step_that_says_the_same_takes_the_place_of_the_last() -> None:
     for other in (Step(NOW + 1, Result.DEFERRED, "Other"), Step(NOW + 1, Result.UNCERTAIN, "Busy")):
         assert (first, other) == task.with_step(other).history
         assert (first, other, first) == task.with_step(other).with_step(first).history
+
+
+def test_a_step_that_says_the_same_leaves_what_is_before_the_last() -> None:
+    """Only the last one gives way, however long the history is."""
+    steps = [Step(NOW + number, Result.DEFERRED, code) for number, code in enumerate("abcc")]
+    task = make_task("https://a.example.com/a")
+    for step in steps:
+        task = task.with_step(step)
+    assert (*steps[:2], steps[3]) == task.history
 
 
 def test_the_words_of_a_step_are_cut() -> None:
@@ -136,6 +151,29 @@ def test_an_accepted_call_keeps_what_it_was() -> None:
     assert ("call", NOW - 1, "refused") == (made.batch.id, made.batch.created, made.batch.replaces)
     assert [other, new] == sorted(made.batch.tasks, key=lambda task: task.cause.time)
     assert tuple(sorted((Try(old.id), Try(again.id, 2)), key=lambda each: each.task)) == made.covered
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_change_is_followed_rather_than_a_control(order: tuple[int, int]) -> None:
+    """What goes only to tell whether the CDN works may end with any change of its URL, not the other way round."""
+    change = make_task("https://a.example.com/a")
+    control = msgspec.structs.replace(change, id="control", cause=Cause(CONTROL, CONTROL, NOW + 9))
+    both = (change, control)
+    assert [False, True] == [task.is_control for task in both]
+    assert {change.url: change} == batch(*(both[place] for place in order)).newest
+    assert "control" == CONTROL
+
+
+def test_what_a_call_covers_is_in_order() -> None:
+    """By task, then by number: the same call is always written in the same bytes."""
+    url = "https://a.example.com/a"
+    tries = [
+        msgspec.structs.replace(make_task(url), id=name, cdn_failures=number)
+        for name, number in (("b", 0), ("a", 2), ("a", 0), ("a", 1))
+    ]
+    newest = make_task(url, time=NOW + 1)
+    made = batch(newest, *tries).accepted(("1",), "R", NOW)
+    assert [("a", 0), ("a", 1), ("a", 2), ("b", 0)] == [(each.task, each.number) for each in made.covered]
 
 
 def test_a_try_is_not_its_task() -> None:
@@ -200,6 +238,54 @@ def test_the_ends_of_a_life() -> None:
     """Four states are ends; each has its word in the log."""
     assert {State.DONE, State.SUPERSEDED, State.SKIPPED, State.DEAD} == set(ENDS)
     assert {state.value for state in ENDS} <= {result.value for result in Result}
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        (Action, "created removed"),
+        (Kind, "refresh prefetch"),
+        (Form, "file directory ignore-params regex"),
+        (State, "waiting intended unknown accepted done superseded skipped dead"),
+        (Result, "accepted deferred uncertain done superseded skipped dead round report expired told"),
+    ],
+)
+def test_words_never_change(members: type[Action | Kind | Form | State | Result], words: str) -> None:
+    """They lie in the spool and in the log across deployments."""
+    assert words.split() == [member.value for member in members]
+
+
+PLAIN = Target(Kind.REFRESH, Form.FILE, "https://a.example.com/a")
+CAUSE = Cause("e", "n", NOW)
+TASK = Task(TaskId("t"), PLAIN, "site", Lane.MANUAL, CAUSE)
+
+
+@pytest.mark.parametrize(
+    ("value", "written", "left_out"),
+    [
+        (CAUSE, {"event_id", "event_name", "time"}, ("", "", "")),
+        (PLAIN, {"kind", "form", "url"}, (False, "alibaba-cdn", "")),
+        (Step(NOW, Result.DEAD), {"at", "result"}, ("", "", "")),
+        (TASK, {"id", "target", "site", "lane", "cause"}, (False, 0, 0, 0, 0, "", ())),
+        (Batch("call", (TASK,), NOW), {"id", "tasks", "created"}, ("",)),
+        (Submission(batch(TASK)), {"batch"}, ((), "", 0.0, ())),
+        (
+            Outcome(NOW, Result.TOLD),
+            {"time", "result"},
+            (*("", "", ""), 0.0, *("",) * 8, 0, 0, *("",) * 5, 0.0, 0),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_says_nothing_is_left_out(value: msgspec.Struct, written: set[str], left_out: tuple[object, ...]) -> None:
+    """Stored values are small, and what is not there is read as nothing, also by another version."""
+    assert written == set(msgspec.to_builtins(value))
+    assert left_out == tuple(getattr(value, field) for field in value.__struct_fields__[len(written) :])
+
+
+def test_a_try_is_the_first_where_nothing_else_is_said() -> None:
+    """A number is told of later tries."""
+    assert Try(TaskId("t"), 0) == Try(TaskId("t"))
 
 
 @given(strategies.tasks(), st.lists(strategies.steps(), max_size=3))

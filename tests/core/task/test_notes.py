@@ -64,6 +64,27 @@ def test_a_listing_of_a_reason_has_the_most_urgent_and_oldest_first() -> None:
     assert ordered[:4] == sorted(ordered[:4], key=lambda each: each.key.urgency)
 
 
+def test_what_a_key_holds_has_a_measure() -> None:
+    """So that it fits the store's keys, and an object can be read at once."""
+    assert (1_000, 900, 64_000) == (TASKS_PER_NOTE_MAX, KEY_CHARACTERS_MAX, PACKED_BYTES_MAX)
+
+
+def test_a_key_is_filled_to_the_last_character() -> None:
+    """One that is longer has an index in place of its tasks."""
+    tasks, wait = [make_task(A + "a")], trouble_of("url", "")
+    length = KEY_CHARACTERS_MAX - len(note(tasks, wait).key.text) - 1
+    full = note(tasks, trouble_of("url", "d" * length))
+    assert (KEY_CHARACTERS_MAX, True) == (len(full.key.text), bool(full.key.packed))
+    assert not note(tasks, trouble_of("url", "d" * (length + 1))).key.packed
+
+
+def test_a_key_says_nothing_of_what_it_does_not_hold() -> None:
+    """Neither tasks nor an index; and where nothing else is said a task waits until no time of its own."""
+    plain = NoteKey("t", READY, 0.0, 1, NOW, 1)
+    assert ("", "", 0.0) == (plain.packed, plain.index, Place(READY).due)
+    assert 0.0 == note([make_task(A + "a")]).key.due
+
+
 def test_urgency_does_not_ask_what_was_waited_for() -> None:
     """Lane before age, age before name, whatever the folder."""
     keys = [

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import given
 
 from shared.core.task.model import Form, Kind, Target
-from shared.core.task.rows import CdnTask, Page, Rows, RowState, is_row_of, plain_url, task_from_row
+from shared.core.task.rows import (
+    Accepted,
+    CdnTask,
+    Page,
+    Prefetch,
+    Rows,
+    RowState,
+    is_row_of,
+    plain_url,
+    task_from_row,
+)
 from tests import strategies
 
 ROW = {
@@ -99,6 +110,12 @@ def test_odd_fields(field: str, value: Any, attribute: str, read: object) -> Non
     assert read == getattr(task_from_row({**ROW, field: value}), attribute)
 
 
+@pytest.mark.parametrize("text", ["2014-11-27T08:23:22Z", "2014-11-27T08:23:22", "2014-11-27 08:23:22+00:00"])
+def test_a_time_without_a_zone_is_in_utc(text: str) -> None:
+    """Wherever the function runs."""
+    assert 1_417_076_602.0 == task_from_row({**ROW, "CreationTime": text}).created
+
+
 def test_an_empty_row_is_a_row() -> None:
     """Fields that are absent have neutral values."""
     assert CdnTask("", "", "", RowState.RUNNING, "", 0.0, 0.0) == task_from_row({})
@@ -181,6 +198,12 @@ def test_the_plain_spelling(url: str, plain: str) -> None:
     assert plain == plain_url(url)
 
 
+@pytest.mark.parametrize(("encoded", "left"), [("%41", "A"), ("%2541", "A"), ("%252541", "A"), ("%25252541", "%41")])
+def test_what_was_encoded_several_times_is_decoded_so_often(encoded: str, left: str) -> None:
+    """Three times and no more, so that a short text is not looked at without end."""
+    assert f"h.example.com/{left}" == plain_url(f"https://h.example.com/{encoded}")
+
+
 def test_a_whole_domain_is_known_without_its_slash() -> None:
     """What holds of a folder's last slash holds of the domain's."""
     assert is_row_of(row("h.example.com", "directory"), target("https://h.example.com/", Form.DIRECTORY))
@@ -209,7 +232,28 @@ def test_rows_are_found_by_their_target() -> None:
     assert [folder] == Rows([exact, folder]).of(target(U + "/", Form.DIRECTORY))
 
 
-@pytest.mark.parametrize(("count", "total", "is_complete"), [(2, 2, True), (1, 2, False), (3, 2, True), (0, 0, True)])
+@pytest.mark.parametrize(
+    ("count", "total", "is_complete"),
+    [(2, 2, True), (1, 2, False), (3, 2, True), (0, 0, True), (0, -1, False), (2, -1, False)],
+)
 def test_a_page_knows_whether_it_is_all(count: int, total: int, *, is_complete: bool) -> None:
-    """As many rows as there are in all; fewer say that more are to be asked for."""
+    """As many rows as there are in all; fewer say that more are to be asked for, and of no total nobody knows."""
     assert is_complete is Page((row(U),) * count, total).is_complete
+
+
+def test_states_of_rows_have_their_words() -> None:
+    """Logs tell them."""
+    assert ["running", "complete", "failed"] == [state.value for state in RowState]
+
+
+def test_what_nobody_asks_for_is_not_asked_for() -> None:
+    """A prefetch has the domain's own coverage and headers; an acceptance may have come without a call's id."""
+    assert {
+        "area": "",
+        "l2_preload": False,
+        "with_header": {},
+        "query_hashkey": False,
+        "consistency_hash": False,
+    } == msgspec.to_builtins(Prefetch())
+    assert (("",), "") == (Accepted(("",)).task_ids, Accepted(("",)).request_id)
+    assert "" == row(U).description

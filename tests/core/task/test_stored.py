@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.task.model import Batch, Submission, Task
+from shared.core.task.model import Batch, Submission, Task, digest
 from shared.core.task.stored import (
     KEY_IDS_CHARACTERS_MAX,
     CallKey,
     Grave,
     Piece,
+    Survey,
     accepted_key,
     call_key,
     decode_pieces,
@@ -145,6 +146,24 @@ def test_a_grave_says_when_and_how_many() -> None:
     assert "2026-01-02" == found.day
 
 
+def test_the_name_of_a_grave_never_changes() -> None:
+    """It follows from what was given up, in whatever order that came."""
+    assert digest("a", "b", "c") == grave_key([piece("c"), piece("a"), piece("b")]).rpartition("-")[2]
+
+
+def test_what_is_not_said_is_nothing() -> None:
+    """Neither of what was given up, nor of where it lies, nor of a look that has found nothing."""
+    given_up = Piece("p", NOW, "because")
+    assert ("", "", None, "") == (given_up.event, given_up.request_id, given_up.task, given_up.where)
+    assert 1 == Grave("2026-01-02/x", NOW).count
+    assert ((), (), False, 0.0) == (Survey().intents, Survey().notes, Survey().more, Survey().date)
+    key = CallKey("", 0.0, 0.0, 1, "c")
+    assert ("", "", 0.0) == (key.index, key.ids, key.modified)
+    found = call_key(intent_key(batch()))
+    assert found is not None
+    assert 0.0 == found.modified
+
+
 @pytest.mark.parametrize(
     ("key", "count"),
     [
@@ -176,3 +195,15 @@ def test_days_are_those_of_utc() -> None:
 def test_pieces_come_back(pieces: list[Piece]) -> None:
     """What was given up is read as it was written."""
     assert tuple(pieces) == decode_pieces(msgspec.json.encode({"format": 1, "pieces": pieces}))
+
+
+def test_a_piece_of_the_first_format_comes_back() -> None:
+    """It stood alone in its object: a task whose target stood in fields of its own, or an event."""
+    old = {"id": "p", "at": NOW, "reason": "because"}
+    task = {"id": "t", "kind": "refresh", "form": "file", "url": A, "site": "site", "lane": 1}
+    task["cause"] = {"event_id": "e", "event_name": "n", "time": NOW}
+    (found,) = decode_pieces(msgspec.json.encode({**old, "task": task}))
+    assert found.task is not None
+    assert (A, "site") == (found.task.url, found.task.site)
+    (event,) = decode_pieces(msgspec.json.encode({**old, "event": "ZXZlbnQ="}))
+    assert Piece("p", NOW, "because", "ZXZlbnQ=") == event
