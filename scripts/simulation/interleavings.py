@@ -19,17 +19,19 @@ import multiprocessing
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scripts.simulation.book import Book
+from scripts.simulation.branches import BRANCHES, Observer
 from scripts.simulation.broken import EverybodyHolds
 from scripts.simulation.facts import Facts
 from scripts.simulation.faults import Incident
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import every_task_ends, judge, prefetch_after_refresh
-from scripts.simulation.races import EVERYBODY, HONOURED, LEASES, RACES, Race
+from scripts.simulation.race import EVERYBODY, HONOURED, LEASES, Race
+from scripts.simulation.races import RACES
 from scripts.simulation.schedules import Bounds, Choices, Director, Mark
 from scripts.simulation.spending import no_blind_second_spend
 from scripts.simulation.verdict import Broken
@@ -43,19 +45,8 @@ COUNTED = ("7 endings", "8 twice")
 Schedule = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Observer:
-    """Tells which names a run came by, where neither calls nor records do: branches of a decision, for instance.
-
-    `watch` gives changes with which each of `names` is told to its last argument when it is come by.
-    """
-
-    names: frozenset[str]
-    watch: Callable[[Changes, Callable[[str], None]], Changes]
-
-
 OF_NO_TASK = frozenset({Result.REPORT, Result.ROUND, Result.EXPIRED, Result.TOLD})
-OBSERVERS: tuple[Observer, ...] = ()
+OBSERVERS: tuple[Observer, ...] = (BRANCHES,)
 """Those that the command uses."""
 STATES = (
     *(f"result {each.value}" for each in Result if each not in OF_NO_TASK),

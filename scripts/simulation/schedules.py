@@ -7,8 +7,8 @@ time, up to its next call, and every moment at which something else could happen
    time, so the choices alone decide the order of steps; but what changes the CDN's books takes a millisecond, since
    the oracle tells their rows apart by time.
 2. To switch away from a process that could go on is a preemption. Switches at the end of a process, and where it
-   sleeps, are free; in all but the lightest races the latter count as preemptions too, see `Bounds`. Whoever is switched to
-   makes one call at least: without that, the switch would be none.
+   sleeps, are free; in all but the lightest races the latter count as preemptions too, see `Bounds`. Whoever is
+   switched to makes one call at least: without that, the switch would be none.
 3. Time moves when somebody is to go on who sleeps; and once, by choice, far enough for each lease to expire, while
    whoever ran last stands still.
 4. A process may end at a call, before it or after it took effect. Only ends that leave different worlds are told
