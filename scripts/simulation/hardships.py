@@ -1,6 +1,6 @@
-"""Small scenarios of what the CDN, people and versions put a call through, so that each branch of a decision is met.
+"""Small scenarios of what the CDN, people and versions put calls through, so that each branch of a decision is met.
 
-In most of them one process races alone, so a race is that process, ended once at each of its calls.
+In each a single process runs under the eyes of the director: it is ended once at each of its calls.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId
 from shared.core.task.notes import Place, notes_of
 from shared.core.task.waits import READY
 
-REFRESHES, PREFETCHES = "RefreshObjectCaches", "PushObjectCache"
+REFRESHES = "RefreshObjectCaches"
 DAYS_SECONDS = 3.1 * 86_400
 """Longer ago than the task list tells of."""
 LONG_SECONDS = 300.0
+"""How long what persists for a while does, and a task that is not done at the first look."""
 AT_ONCE = MOMENT - 1.0
 """What begins from here on races, where what comes before has its own invocations later than elsewhere."""
 NEVER_MADE = "cdn.refused"
 """The connection ends before a call takes effect."""
 CROWD = LATE - 100.0
+"""When an object begins to be written many times, on a day that leaves one refresh of it."""
 MANY_EVENTS = 14
 """More notes than a round reads for those that ask for the same."""
 VARIANTS_MANY = tuple(f"v={number:03}" for number in range(30))
 """So many URLs of an object that its note does not fit into a key."""
-QUARTER = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2", "w=3"))
+FOURTHS = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2", "w=3"))
 THIRDS = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"))
-QUARTERS = Rule("main", "www/", "/www/", (STATIC, IMAGES), queries=("w=1", "w=2", "w=3"))
+FOURTHS_OF_TWO = Rule("main", "www/", "/www/", (STATIC, IMAGES), queries=("w=1", "w=2", "w=3"))
 PAIRED = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1",))
 DOUBLE = Rule("main", "www/", "/www/", (STATIC, IMAGES))
 FETCHED = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"), created=PREFETCH)
 CROWDED = Rule("main", "www/", "/www/", (STATIC,), queries=VARIANTS_MANY, created=BOTH)
+"""Rules by which one write asks for several URLs, so that one process has them all in a call."""
 REFUSED = ("InvalidAccessKeyId.Inactive", 403)
 BROKEN, DOWN = ("Whatever.Broken", 502), ("ServiceUnavailable", 503)
 PAGE, OTHER = f"https://{STATIC}/www/0.html", f"https://{STATIC}/www/1.html"
@@ -62,11 +65,11 @@ def _answer(code: str, times: int, when: Callable[[CdnCall], bool] | None = None
     return prepare
 
 
-def _befall(kind: str, times: int = 1, operation: str = REFRESHES) -> Callable[[World], None]:
-    """Let the first calls of an operation meet a fault."""
+def _befall(kind: str, times: int = 1) -> Callable[[World], None]:
+    """Let the first refreshes meet a fault."""
 
     def prepare(world: World) -> None:
-        world.befall_first(operation, kind, times)
+        world.befall_first(REFRESHES, kind, times)
 
     return prepare
 
@@ -116,7 +119,7 @@ HARDSHIPS = (
         "a URL of four that seems bad twice",
         1,
         scenario_of(
-            QUARTER, [put(0)], features=_trouble("url.bad", (MALFORMED, 400), MOMENT + GATHER_SECONDS + 0.04, url=PAGE)
+            FOURTHS, [put(0)], features=_trouble("url.bad", (MALFORMED, 400), MOMENT + GATHER_SECONDS + 0.04, url=PAGE)
         ),
         is_faultless=False,
     ),
@@ -132,7 +135,7 @@ HARDSHIPS = (
         "a minute of which others have spent most",
         1,
         scenario_of(
-            QUARTERS,
+            FOURTHS_OF_TWO,
             [*(Action(MOMENT - number / 10, "refresh") for number in (3, 2, 1)), put(0)],
             Limits(urls_per_minute_per_domain=5),
             {"URLS_PER_MINUTE_PER_DOMAIN": "5"},

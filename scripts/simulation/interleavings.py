@@ -43,6 +43,8 @@ from shared.flow.kit import Kit
 
 ROWS_APPEAR_SECONDS = 3.0
 BROKEN_TOLD_MAX = 50
+COSTLY_MAX = 8
+"""Of so many races it is told how long they took."""
 COUNTED = ("7 endings", "8 twice")
 """Rules by which each holder more counts as one interruption: it may end a task, or spend a unit, once more."""
 
@@ -100,6 +102,8 @@ class Tally:
 
     processes: int
     schedules: int = 0
+    seconds: float = 0.0
+    """How long a processor was at it."""
     reached: Counter[str] = field(default_factory=Counter)
     broken_by_rule: Counter[str] = field(default_factory=Counter)
     bent_by_rule: Counter[str] = field(default_factory=Counter)
@@ -116,6 +120,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Take in the figures of other schedules."""
         self.schedules += other.schedules
+        self.seconds += other.seconds
         self.reached.update(other.reached)
         self.broken_by_rule.update(other.broken_by_rule)
         self.bent_by_rule.update(other.bent_by_rule)
@@ -244,13 +249,19 @@ def is_in_order(found: dict[str, Any]) -> bool:
 def summary(races: Sequence[Race], processes: int, jobs: int = 1, leases: Sequence[str] = LEASES) -> dict[str, Any]:
     """Run all schedules of some races on some processes; give the figures that the command prints."""
     started = time.monotonic()
-    longest_first = sorted(races, key=lambda race: -race.weight)  # so that all jobs end together
-    pieces = [(race.name, lease, processes) for race in longest_first for lease in leases if lease in race.leases]
+    asked = [(race, lease) for race in races for lease in leases if lease in race.leases]
+    asked.sort(key=lambda each: (each[0].processes == 1, each[1] == HONOURED, each[0].weight))
+    pieces = [
+        (race.name, lease, processes) for race, lease in asked
+    ]  # the longest first, so that all jobs end together
     cases: dict[str, dict[str, int]] = {race.name: {} for race in races}
+    costs: list[tuple[float, str]] = []
     total = Tally(processes)
     for (name, lease, _), tally in _tallies(pieces, jobs):
         cases[name][lease] = tally.schedules
+        costs.append((round(tally.seconds, 1), f"{name}, {lease}"))
         total.add(tally)
+    costs.sort(reverse=True)
     wanted = states()
     return {
         "schedules": total.schedules,
@@ -262,6 +273,8 @@ def summary(races: Sequence[Race], processes: int, jobs: int = 1, leases: Sequen
         "broken_by_rule": dict(sorted(total.broken_by_rule.items())),
         "bent_by_rule": dict(sorted(total.bent_by_rule.items())),
         "broken": total.broken,
+        "costliest": [{"case": case, "cpu_seconds": seconds} for seconds, case in costs[:COSTLY_MAX]],
+        "cpu_seconds": round(total.seconds, 1),
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -298,9 +311,10 @@ def _tallies(pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Tally]
 def _explored(piece: Piece) -> tuple[Piece, Tally]:
     """Run every schedule of a race."""
     name, lease, processes = piece
-    race, tally = race_of(name), Tally(processes)
+    race, tally, started = race_of(name), Tally(processes), time.process_time()
     for run in explore(race, lease, race.bounds(lease, processes), observers=OBSERVERS):
         tally.count(run)
+    tally.seconds = time.process_time() - started
     return piece, tally
 
 

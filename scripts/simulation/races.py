@@ -26,6 +26,7 @@ RACES = (
         "two receivers of one key",
         2,
         scenario_of(SITE, [Action(MOMENT + number * 0.01, "put", "www/hot.html") for number in range(2)]),
+        weight=1,
     ),
     Race("a receiver and the timer", 2, scenario_of(SITE, [put(0)]), rings=True),
     Race("a receiver and a settler of one key", 2, scenario_of(FOLLOWED, [put(0, EARLIER), put(0)]), weight=1),
@@ -35,6 +36,7 @@ RACES = (
         scenario_of(SITE, [put(0, EARLIER), put(0)]),
         fail_first_task,
         is_faultless=False,
+        weight=1,
     ),
     Race(
         "a receiver and the timer, beside a call whose reply was lost",
@@ -44,12 +46,13 @@ RACES = (
         rings=True,
         hold=MOMENT - 1.0,
         is_faultless=False,
-        weight=1,
+        weight=2,
     ),
     Race(
         "a receiver and a taker-down of one key",
         2,
         scenario_of(FOLLOWED, [put(0), Action(MOMENT + 0.01, "remove", "www/0.html")]),
+        weight=1,
     ),
     Race("two receivers with a domain that is rejected", 2, scenario_of(TWICE, [put(0), put(1)]), weight=2),
     Race(

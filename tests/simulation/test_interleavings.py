@@ -166,6 +166,7 @@ def test_an_observer_adds_what_has_to_be_come_by() -> None:
     assert set(states([observer])) - set(states()) == {"quota asked"}
 
 
+@pytest.mark.long
 def test_each_state_is_come_by_in_some_race() -> None:
     """The races together reach every result, area, call and branch, most of them undisturbed."""
     runs = [run_one(race, HONOURED, ALL, observers=OBSERVERS) for race in RACES]
@@ -191,17 +192,18 @@ def test_a_missed_state_is_not_in_order() -> None:
     assert not is_in_order({"rules_broken": 1, "states": 2, "states_reached": 2})
 
 
+@pytest.mark.long
 def test_the_command_counts_schedules_by_case() -> None:
     """Several processes share the work, and the last line of the output has the figures."""
     quickest = next(race for race in RACES if "log service" in race.name)
-    options = ["--interleavings", "--case", quickest.name, "--jobs", "2", "--json"]
+    options = ["--interleavings", "--processes", "1", "--case", quickest.name, "--jobs", "2", "--json"]
     command = [sys.executable, "-m", "scripts.simulation", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     found = json.loads(done.stdout.splitlines()[-1])
     counts = found["cases"][quickest.name]
     assert found["schedules"] == sum(counts.values())
     assert (0, set(LEASES)) == (found["rules_broken"], set(counts))
-    assert summary([quickest], 3, leases=[HONOURED])["schedules"] == counts[HONOURED] > 100
+    assert summary([quickest], 1, leases=[HONOURED])["schedules"] == counts[HONOURED] > 40
 
 
 def test_the_command_repeats_one_schedule(capsys: pytest.CaptureFixture[str]) -> None:
