@@ -82,7 +82,9 @@ class Race:
         """Tell how much may go against a race among those of so many processes: the more, the lighter it is."""
         if self.processes == 1:
             return ALONE
-        bounds = BOUNDS[min(processes - self.weight, len(BOUNDS) - 1)]
+        # Where everybody gets the lease nobody is left out, so each process makes several times the calls.
+        weight = self.weight + (lease == EVERYBODY and self.weight > 0)
+        bounds = BOUNDS[max(0, min(processes - weight, len(BOUNDS) - 1))]
         # Who gets the lease anyway need not wait until it expires.
         return bounds if lease == HONOURED and not self.needs_lease else replace(bounds, expiries=0)
 

@@ -98,6 +98,10 @@ def test_the_lighter_a_race_the_more_may_go_against_it() -> None:
             replace(race.bounds(HONOURED, race.weight + more), expiries=0) for more in range(len(BOUNDS))
         ]
     assert BOUNDS[-1] == PAIR.bounds(HONOURED, 3) == PAIR.bounds(HONOURED, 4)
+    assert replace(BOUNDS[-1], expiries=0) == PAIR.bounds(EVERYBODY, 3)
+    heavy = next(race for race in RACES if race.weight == 1)
+    assert heavy.bounds(EVERYBODY, 3) == BOUNDS[1]
+    assert heavy.bounds(EVERYBODY, 1) == BOUNDS[0]
 
 
 def test_what_does_not_concern_one_another_may_change_places() -> None:
