@@ -39,6 +39,8 @@ class Report:
     def info(self, event: str, **details: object) -> None:
         """Print nothing: the command tells what it did."""
 
+    debug = info
+
     def warning(self, event: str, **details: object) -> None:
         """Print one line."""
         say(", ".join([event, *(f"{name}: {value}" for name, value in details.items())]))

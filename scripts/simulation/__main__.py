@@ -26,7 +26,7 @@ from typing import Any
 from scripts.simulation import boundaries, interleavings, repeats, sweep
 from scripts.simulation.faults import KINDS
 from scripts.simulation.pool import Run, run_all
-from scripts.simulation.races import LEASES
+from scripts.simulation.race import LEASES
 from scripts.simulation.report import Order, figures, run_seed
 
 

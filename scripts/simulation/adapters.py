@@ -27,7 +27,7 @@ from shared.cloud.provider import replies
 from shared.cloud.provider.cdn import Cdn
 from shared.cloud.provider.codes import error_class
 from shared.cloud.spool.bucket import KEYS_PER_LISTING, Entry, Listing
-from shared.core.errors import LogStoreDown, OutcomeUnknown, StoreError
+from shared.core.errors import LogStoreDown, OutcomeUnknown, StoreError, Unsent
 from shared.core.task.model import Outcome
 
 T = TypeVar("T")
@@ -159,6 +159,8 @@ class StateCdn(Cdn):
         fault = kind.rpartition(".")[2]
         if fault in REFUSALS:
             raise _refused(REFUSALS[fault])
+        if fault == "unsent":
+            raise Unsent("ConnectError", f"{action} found no way")
         if fault == "refused":
             raise OutcomeUnknown("ReadError", f"{action} got no reply")
         if fault == "internal" and self._rng.random() < RETRIED_SHARE:

@@ -159,17 +159,17 @@ class KillAt:
         return self._kind
 
 
-class LosesFirst:
-    """Loses the reply to the first call of one operation of the CDN API; all else is left to `chances`."""
+class BefallsFirst:
+    """Lets something befall the first calls of one operation of the CDN API; all else is left to `chances`."""
 
-    def __init__(self, chances: Chances, operation: str) -> None:
-        self._chances, self._operation = chances, operation
-        self._lost = False
+    def __init__(self, chances: Chances, operation: str, kind: str = "cdn.lost", times: int = 1) -> None:
+        self._chances, self._operation, self._kind = chances, operation, kind
+        self._left = times
 
     def befalls(self, service: str, operation: str) -> str:
         """Name the fault of one call, or nothing."""
         kind = self._chances.befalls(service, operation)
-        if not kind and not self._lost and operation == self._operation:
-            self._lost = True
-            return "cdn.lost"
+        if not kind and self._left and operation == self._operation:
+            self._left -= 1
+            return self._kind
         return kind

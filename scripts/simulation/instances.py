@@ -44,7 +44,7 @@ class SilentReport:
     def info(self, event: str, **details: object) -> None:
         """Drop it."""
 
-    warning = error = info
+    debug = warning = error = info
 
 
 @dataclass(frozen=True)

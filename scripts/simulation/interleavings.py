@@ -4,58 +4,55 @@ Enumerated, not sampled, in the style of CHESS (iterative context bounding): a r
 choices, and each choice that it did not take is a run of its own. `schedules` tells what a choice is. Each race is run
 with the lease as it is, and with the lease given to everybody who asks.
 
-Where more than one may have held the lease, since everybody did or since it expired while its holder stood still, what
-no program could help bends, is counted apart and shown as `bent`; nothing else ever does, and nothing is ever lost:
+Where somebody held the lease beside another, since everybody gets it or since it expired while its holder stood
+still, what no program could help bends, is counted apart and shown as `bent`; nothing else does, and nothing is lost:
 
-1. Each holder more may spend one unit more on each change, and end each task once more (rules 8 and 7).
+1. Each holder beside another may spend one unit more on each change, and end each task once more (rules 8 and 7).
 2. A prefetch that was decided on before another holder made a refresh comes after it (rule 6): the CDN has no
    condition to make it fail. That a prefetch follows once the refresh has ended, and what edges then hold, stays.
 """
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from scripts.simulation.book import Book
+from scripts.simulation.branches import BRANCHES, Observer
 from scripts.simulation.broken import EverybodyHolds
 from scripts.simulation.facts import Facts
 from scripts.simulation.faults import Incident
+from scripts.simulation.holders import Holders
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import every_task_ends, judge, prefetch_after_refresh
-from scripts.simulation.races import EVERYBODY, HONOURED, LEASES, RACES, Race
+from scripts.simulation.race import EVERYBODY, HONOURED, LEASES, Race
+from scripts.simulation.races import RACES
 from scripts.simulation.schedules import Bounds, Choices, Director, Mark
 from scripts.simulation.spending import no_blind_second_spend
 from scripts.simulation.verdict import Broken
 from scripts.simulation.world import World
 from shared.core.task.model import Result
+from shared.flow.kit import Kit
 
+ROWS_APPEAR_SECONDS = 3.0
 BROKEN_TOLD_MAX = 50
+COSTLY_MAX = 8
+"""Of so many races it is told how long they took."""
 COUNTED = ("7 endings", "8 twice")
 """Rules by which each holder more counts as one interruption: it may end a task, or spend a unit, once more."""
 
 Schedule = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Observer:
-    """Tells which names a run came by, where neither calls nor records do: branches of a decision, for instance.
-
-    `watch` gives changes with which each of `names` is told to its last argument when it is come by.
-    """
-
-    names: frozenset[str]
-    watch: Callable[[Changes, Callable[[str], None]], Changes]
-
-
 OF_NO_TASK = frozenset({Result.REPORT, Result.ROUND, Result.EXPIRED, Result.TOLD})
-OBSERVERS: tuple[Observer, ...] = ()
+OBSERVERS: tuple[Observer, ...] = (BRANCHES,)
 """Those that the command uses."""
 STATES = (
     *(f"result {each.value}" for each in Result if each not in OF_NO_TASK),
@@ -105,6 +102,8 @@ class Tally:
 
     processes: int
     schedules: int = 0
+    seconds: float = 0.0
+    """How long a processor was at it."""
     reached: Counter[str] = field(default_factory=Counter)
     broken_by_rule: Counter[str] = field(default_factory=Counter)
     bent_by_rule: Counter[str] = field(default_factory=Counter)
@@ -121,6 +120,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Take in the figures of other schedules."""
         self.schedules += other.schedules
+        self.seconds += other.seconds
         self.reached.update(other.reached)
         self.broken_by_rule.update(other.broken_by_rule)
         self.bent_by_rule.update(other.bent_by_rule)
@@ -141,6 +141,8 @@ def run_one(
     changes = changes or Changes()
     if lease == EVERYBODY:
         changes = replace(changes, spool=EverybodyHolds)
+    holders = Holders()
+    changes = holders.watch(_quickened(changes))
     for observer in observers:
         changes = observer.watch(changes, observed.add)
     choices = Choices(schedule)
@@ -149,7 +151,7 @@ def run_one(
     race.set_up(world)
     director.attend(world, race.hold, race.start, race.processes)
     book = world.run()
-    broken, bent = _judged(book, race, lease, director)
+    broken, bent = _judged(book, race, director, holders)
     results = {f"result {record['result']}" for record in book.records}
     return Run(
         race=race.name,
@@ -163,6 +165,17 @@ def run_one(
         reached=frozenset(results | director.reached | observed),
         steps=director.steps,
     )
+
+
+def _quickened(changes: Changes) -> Changes:
+    """Let the task list tell of a call sooner, as the local cloud's does: a drain then looks at it fewer times."""
+
+    def quick(kit: Kit) -> Kit:
+        own = changes.kit(kit)
+        provider = msgspec.structs.replace(own.provider, rows_appear_within_seconds=ROWS_APPEAR_SECONDS)
+        return replace(own, provider=provider)
+
+    return replace(changes, kit=quick)
 
 
 def explore(
@@ -189,16 +202,16 @@ def explore(
         yield run
 
 
-def _judged(book: Book, race: Race, lease: str, director: Director) -> tuple[list[Broken], list[Broken]]:
+def _judged(book: Book, race: Race, director: Director, holders: Holders) -> tuple[list[Broken], list[Broken]]:
     """Judge a run: what is broken, and what bends since more than one may have held the lease."""
     if director.crashed or director.expired or not race.is_faultless:
         # Only the timer goes on where something went wrong, or where a holder that lives was taken for dead: its call
         # is then looked up as one of unknown outcome.
         book.idle_waiting = None
     broken = judge(book)
-    if not broken or (lease == HONOURED and not director.expired):
+    if not broken or not holders.beside:
         return broken, []
-    again = [Incident(race.start, "oss.slow", "list lease/", "") for _ in range(_most_at_once(book) - 1)]
+    again = [Incident(race.start, "oss.slow", "list lease/", "") for _ in range(holders.beside)]
     counted = Facts(replace(book, incidents=[*book.incidents, *again]))
     stays = {*no_blind_second_spend(counted), *every_task_ends(counted)}
     unseen = set(prefetch_after_refresh(Facts(book)))
@@ -210,13 +223,6 @@ def _is_told_by(broken: Broken, stays: Iterable[Broken]) -> bool:
     """Tell whether a breach is one still; what it says may count otherwise now, but begins alike."""
     begins = broken.message.partition("; ")[0]
     return any(each.rule == broken.rule and each.message.partition("; ")[0] == begins for each in stays)
-
-
-def _most_at_once(book: Book) -> int:
-    """Count the invocations that ran at the same time, at most."""
-    begun = [(each.started, 1) for each in book.deliveries]
-    ended = [(each.ended, -1) for each in book.deliveries]
-    return max(itertools.accumulate(step for _, step in sorted(begun + ended)))
 
 
 # -- all of them -----------------------------------------------------------------------------------
@@ -243,13 +249,19 @@ def is_in_order(found: dict[str, Any]) -> bool:
 def summary(races: Sequence[Race], processes: int, jobs: int = 1, leases: Sequence[str] = LEASES) -> dict[str, Any]:
     """Run all schedules of some races on some processes; give the figures that the command prints."""
     started = time.monotonic()
-    longest_first = sorted(races, key=lambda race: -race.weight)  # so that all jobs end together
-    pieces = [(race.name, lease, processes) for race in longest_first for lease in leases if lease in race.leases]
+    asked = [(race, lease) for race in races for lease in leases if lease in race.leases]
+    asked.sort(key=lambda each: (each[0].processes == 1, each[1] == HONOURED, each[0].weight))
+    pieces = [
+        (race.name, lease, processes) for race, lease in asked
+    ]  # the longest first, so that all jobs end together
     cases: dict[str, dict[str, int]] = {race.name: {} for race in races}
+    costs: list[tuple[float, str]] = []
     total = Tally(processes)
     for (name, lease, _), tally in _tallies(pieces, jobs):
         cases[name][lease] = tally.schedules
+        costs.append((round(tally.seconds, 1), f"{name}, {lease}"))
         total.add(tally)
+    costs.sort(reverse=True)
     wanted = states()
     return {
         "schedules": total.schedules,
@@ -261,6 +273,8 @@ def summary(races: Sequence[Race], processes: int, jobs: int = 1, leases: Sequen
         "broken_by_rule": dict(sorted(total.broken_by_rule.items())),
         "bent_by_rule": dict(sorted(total.bent_by_rule.items())),
         "broken": total.broken,
+        "costliest": [{"case": case, "cpu_seconds": seconds} for seconds, case in costs[:COSTLY_MAX]],
+        "cpu_seconds": round(total.seconds, 1),
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -297,9 +311,10 @@ def _tallies(pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Tally]
 def _explored(piece: Piece) -> tuple[Piece, Tally]:
     """Run every schedule of a race."""
     name, lease, processes = piece
-    race, tally = race_of(name), Tally(processes)
+    race, tally, started = race_of(name), Tally(processes), time.process_time()
     for run in explore(race, lease, race.bounds(lease, processes), observers=OBSERVERS):
         tally.count(run)
+    tally.seconds = time.process_time() - started
     return piece, tally
 
 

@@ -24,6 +24,7 @@ time, up to its next call, and every moment at which something else could happen
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -138,37 +139,47 @@ class Move:
     lets_expire: bool = False
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What a call has to do with: a service, that it only reads, or the time."""
+
+    service: str
+    is_read: bool
+    moves_time: bool
+
+    def concerns(self, other: Reach) -> bool:
+        """Tell whether the order of two calls can matter: those that move time always do."""
+        if self.moves_time or other.moves_time:
+            return True
+        return self.service == other.service and not (self.is_read and other.is_read)
+
+
+@functools.lru_cache(maxsize=10_000)
+def reach(call: str) -> Reach:
+    """Tell what a call has to do with."""
+    is_time = call.startswith(TIME) or changes_books(call)
+    return Reach(call.partition(" ")[0], call.startswith(READS), is_time)
+
+
 @dataclass
 class Past:
     """What was done so far, as one number that does not depend on the order of what is independent."""
 
     value: int = 0
-    _steps: list[tuple[int, str, str]] = field(default_factory=list)
+    _steps: list[tuple[int, str, Reach]] = field(default_factory=list)
 
     def add(self, racer: str, call: str) -> None:
         """Take in a step. It is known by its doer, by itself and by all that concerned it before."""
-        before = frozenset(step for step, other, known in self._steps if other == racer or concerns(known, call))
+        own = reach(call)
+        before = frozenset(step for step, other, known in self._steps if other == racer or own.concerns(known))
         step = hash((racer, call, before))
-        self._steps.append((step, racer, call))
+        self._steps.append((step, racer, own))
         self.value ^= step
-
-
-def moves_time(call: str) -> bool:
-    """Tell whether time is not the same after a call."""
-    return call.startswith(TIME) or changes_books(call)
 
 
 def changes_books(call: str) -> bool:
     """Tell whether a call may change what the CDN has to do."""
     return call.startswith("cdn ") and not call.startswith(READS)
-
-
-def concerns(one: str, other: str) -> bool:
-    """Tell whether the order of two calls can matter: those that move time always do."""
-    if moves_time(one) or moves_time(other):
-        return True
-    is_same = one.partition(" ")[0] == other.partition(" ")[0]
-    return is_same and not (one.startswith(READS) and other.startswith(READS))
 
 
 @dataclass

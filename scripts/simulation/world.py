@@ -24,7 +24,7 @@ from scripts.localcloud.web import Response
 from scripts.simulation.book import AT_WORK, Book
 from scripts.simulation.clocks import rows_at
 from scripts.simulation.damage import damaged, pick
-from scripts.simulation.faults import Chances, Incident, LosesFirst, SeededFaults
+from scripts.simulation.faults import BefallsFirst, Chances, Incident, SeededFaults
 from scripts.simulation.features import Trouble
 from scripts.simulation.instances import STEPS, Changes, Maker
 from scripts.simulation.outside import Outside
@@ -149,7 +149,11 @@ class World:
 
     def lose_first(self, operation: str) -> None:
         """Lose the reply to the first call of one operation of the CDN API, whatever else goes wrong."""
-        self._chances = LosesFirst(self._chances, operation)
+        self.befall_first(operation, "cdn.lost")
+
+    def befall_first(self, operation: str, kind: str, times: int = 1) -> None:
+        """Let a fault befall the first calls of one operation of the CDN API, whatever else goes wrong."""
+        self._chances = BefallsFirst(self._chances, operation, kind, times)
 
     def _rest(self) -> None:
         """Go on until nothing waits, but not for ever: the bound is itself a promise."""

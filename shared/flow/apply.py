@@ -30,8 +30,6 @@ class Session:
     )
     refused_units: set[str] = field(default_factory=set)
     """Quotas of which the API has said that the day does not leave them."""
-    branches: set[str] = field(default_factory=set)
-    """Which cases of `decide` were met."""
     notes: dict[str, Note] = field(default_factory=dict)
     """Notes that were read or written in this round, by key."""
     replaced: set[str] = field(default_factory=set)
@@ -87,7 +85,6 @@ class Session:
 def apply(kit: Kit, run: Invocation, decision: Decision, session: Session) -> bool:
     """Carry out a decision; True where it moved or changed anything. Raises `StoreError`; nothing is lost by that."""
     session.books = decision.books
-    session.branches |= decision.branches
     moves = _effective(decision.moves, session)
     _tell(kit, decision)
     dead = [move for move in moves.values() if move.state is State.DEAD]
@@ -147,6 +144,8 @@ def _bury(kit: Kit, run: Invocation, dead: list[Move]) -> None:
 
 
 def _tell(kit: Kit, decision: Decision) -> None:
+    if decision.branches:
+        kit.report.debug("decided", branches=sorted(decision.branches))
     for alarm in decision.alarms:
         kit.report.error(
             "alarm",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import pytest
 
@@ -121,6 +122,24 @@ def test_a_code_that_nobody_knows_is_split_by_domain(code: str, status: int, tro
     assert [] == _of(world, troubled) + world.pieces()
     named = [line for line in world.lines() if line["event"] == "alarm" and troubled in line["alarm"]]
     assert named
+
+
+def test_each_control_that_tells_whether_a_domain_works_is_a_task_of_its_own() -> None:
+    """One comes to nothing, a later one is done: two tasks, each of which ends once."""
+    world = _world()
+    _together(world, "a/good.html", "b/good.html")
+    broken = rule(Answer("Whatever.Broken", 502), operations=[REFRESH], domains=["a.example.com"])
+    world.cloud.cdn.answers.append(broken)
+    world.clock.advance(60)
+    _together(world, "a/0.html", "b/0.html")
+    world.minutes(6)
+    world.cloud.cdn.answers.remove(broken)
+    world.minutes(20)
+    controls = [each for each in world.outcomes() if each.get("event_id") == "control"]
+    ends = Counter(each["task_id"] for each in controls if each["result"] in {"done", "superseded"})
+    assert {"done", "superseded"} < {each["result"] for each in controls}
+    assert {1} == set(ends.values())
+    assert {each["task_id"] for each in controls} == set(ends)
 
 
 def test_the_status_names_a_domain_in_trouble_within_five_minutes() -> None:

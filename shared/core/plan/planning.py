@@ -177,7 +177,8 @@ def _controls(
         if budget.take(unit, domain, Lane.OVERWRITTEN) is None:
             going.add(last.target)
             cause = Cause(CONTROL, CONTROL, last.at)
-            task_id = TaskId(digest(CONTROL, last.target.name, f"{last.at:.6f}"))
+            # Each is a task of its own: the one of the minute before has ended, maybe otherwise.
+            task_id = TaskId(digest(CONTROL, last.target.name, f"{budget.now:.6f}"))
             task = Task(task_id, last.target, last.site, Lane.MANUAL, cause)
             known.add(task)
             yield Call((task,), is_probe=True)
@@ -244,7 +245,7 @@ class _Budget:
     """Counts down what the day and the minute leave, and lets one target go of each domain in trouble."""
 
     def __init__(self, books: Books, limits: Limits, provider: Provider, now: float, asked: Sequence[_Asked]) -> None:
-        self._books, self._limits, self._provider, self._now = books, limits, provider, now
+        self._books, self._limits, self._provider, self.now = books, limits, provider, now
         self._spent: dict[str, int] = {}
         self._in_minute = {unit: dict(domains) for unit, domains in books.in_minute.items()}
         self._probes = self._chosen(asked)
@@ -278,7 +279,7 @@ class _Budget:
         lane = min(task.lane for task in each.tasks)
         used = self._books.in_minute.get(unit, {}).get(domain, 0)
         is_left = spendable(self._books, unit, lane, self._limits) > 0
-        is_left = is_left and not self._books.is_held(trouble_of(unit, domain).slot, self._now)
+        is_left = is_left and not self._books.is_held(trouble_of(unit, domain).slot, self.now)
         return is_left and used < per_minute(unit, self._limits, self._provider)
 
     def is_probe(self, each: _Asked) -> bool:
@@ -287,7 +288,7 @@ class _Budget:
 
     def unsure(self, asked: Sequence[_Asked]) -> list[_Asked]:
         """Targets that have failed alone, and beside which nothing goes that would tell whether the CDN works."""
-        since = self._now - MEANWHILE_SECONDS
+        since = self.now - MEANWHILE_SECONDS
         sound = {(self._provider.unit(each.target), each.target.domain) for each in asked if not each.is_suspect}
         found = []
         for each in asked:
@@ -301,7 +302,7 @@ class _Budget:
         of_slot: dict[str, list[Target]] = {}
         for each in sorted(asked, key=lambda each: each.is_suspect):
             slot = trouble_of(self._provider.unit(each.target), each.target.domain).slot
-            if slot in self._books.holds and not self._books.is_held(slot, self._now):
+            if slot in self._books.holds and not self._books.is_held(slot, self.now):
                 of_slot.setdefault(slot, []).append(each.target)
         return frozenset(some[self._books.holds[slot].tries % len(some)] for slot, some in of_slot.items())
 

@@ -25,10 +25,14 @@ planning = given(strategies.task_lists(), ANY_BOOKS, strategies.limits())
 
 
 def plan(
-    tasks: list[Task], books: Books | None = None, limits: Limits = FREE, refreshes: tuple[Task, ...] | list[Task] = ()
+    tasks: list[Task],
+    books: Books | None = None,
+    limits: Limits = FREE,
+    refreshes: tuple[Task, ...] | list[Task] = (),
+    now: float = NOW,
 ) -> Plan:
     """Plan for the one provider that there is, at one moment."""
-    return plan_for(tasks, books or Books(), limits, CDN, NOW, refreshes)
+    return plan_for(tasks, books or Books(), limits, CDN, now, refreshes)
 
 
 def urls(call: Call) -> list[str]:
