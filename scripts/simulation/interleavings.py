@@ -151,7 +151,7 @@ def run_one(
     race.set_up(world)
     director.attend(world, race.hold, race.start, race.processes)
     book = world.run()
-    broken, bent = _judged(book, race, director, holders)
+    broken, bent = _judged(book, race, director, holders.beside if lease == EVERYBODY or director.expired else 0)
     results = {f"result {record['result']}" for record in book.records}
     return Run(
         race=race.name,
@@ -202,16 +202,16 @@ def explore(
         yield run
 
 
-def _judged(book: Book, race: Race, director: Director, holders: Holders) -> tuple[list[Broken], list[Broken]]:
+def _judged(book: Book, race: Race, director: Director, beside: int) -> tuple[list[Broken], list[Broken]]:
     """Judge a run: what is broken, and what bends since more than one may have held the lease."""
     if director.crashed or director.expired or not race.is_faultless:
         # Only the timer goes on where something went wrong, or where a holder that lives was taken for dead: its call
         # is then looked up as one of unknown outcome.
         book.idle_waiting = None
     broken = judge(book)
-    if not broken or not holders.beside:
+    if not broken or not beside:
         return broken, []
-    again = [Incident(race.start, "oss.slow", "list lease/", "") for _ in range(holders.beside)]
+    again = [Incident(race.start, "oss.slow", "list lease/", "") for _ in range(beside)]
     counted = Facts(replace(book, incidents=[*book.incidents, *again]))
     stays = {*no_blind_second_spend(counted), *every_task_ends(counted)}
     unseen = set(prefetch_after_refresh(Facts(book)))
