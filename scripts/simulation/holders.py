@@ -42,10 +42,11 @@ class WatchedSpool:
         return getattr(self.inner, name)
 
     def take(self, work: str, owner: str) -> Taken | None:
-        """Take a lease, and count."""
+        """Take a lease, and count: who looks at the spool while somebody else holds it, sees what is not done yet."""
+        others = self.holders.now[work]
         taken: Taken | None = self.inner.take(work, owner)
         if taken is not None:
-            self.holders.beside += self.holders.now[work] > 0
+            self.holders.beside += max(others, self.holders.now[work]) > 0
             self.holders.now[work] += 1
         return taken
 

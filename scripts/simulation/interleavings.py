@@ -14,6 +14,7 @@ still, what no program could help bends, is counted apart and shown as `bent`; n
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import shlex
 import time
@@ -151,7 +152,7 @@ def run_one(
     race.set_up(world)
     director.attend(world, race.hold, race.start, race.processes)
     book = world.run()
-    broken, bent = _judged(book, race, director, holders)
+    broken, bent = _judged(book, race, director, holders.beside, is_shared=lease == EVERYBODY or director.expired)
     results = {f"result {record['result']}" for record in book.records}
     return Run(
         race=race.name,
@@ -202,16 +203,19 @@ def explore(
         yield run
 
 
-def _judged(book: Book, race: Race, director: Director, holders: Holders) -> tuple[list[Broken], list[Broken]]:
+def _judged(
+    book: Book, race: Race, director: Director, beside: int, *, is_shared: bool
+) -> tuple[list[Broken], list[Broken]]:
     """Judge a run: what is broken, and what bends since more than one may have held the lease."""
     if director.crashed or director.expired or not race.is_faultless:
         # Only the timer goes on where something went wrong, or where a holder that lives was taken for dead: its call
         # is then looked up as one of unknown outcome.
         book.idle_waiting = None
     broken = judge(book)
-    if not broken or not holders.beside:
+    beside = max(beside, _most_at_once(book) - 1) if is_shared else 0
+    if not broken or not beside:
         return broken, []
-    again = [Incident(race.start, "oss.slow", "list lease/", "") for _ in range(holders.beside)]
+    again = [Incident(race.start, "oss.slow", "list lease/", "") for _ in range(beside)]
     counted = Facts(replace(book, incidents=[*book.incidents, *again]))
     stays = {*no_blind_second_spend(counted), *every_task_ends(counted)}
     unseen = set(prefetch_after_refresh(Facts(book)))
@@ -223,6 +227,13 @@ def _is_told_by(broken: Broken, stays: Iterable[Broken]) -> bool:
     """Tell whether a breach is one still; what it says may count otherwise now, but begins alike."""
     begins = broken.message.partition("; ")[0]
     return any(each.rule == broken.rule and each.message.partition("; ")[0] == begins for each in stays)
+
+
+def _most_at_once(book: Book) -> int:
+    """Count the invocations that ran at the same time, at most: each may have looked before it held anything."""
+    begun = [(each.started, 1) for each in book.deliveries]
+    ended = [(each.ended, -1) for each in book.deliveries]
+    return max(itertools.accumulate(step for _, step in sorted(begun + ended)))
 
 
 # -- all of them -----------------------------------------------------------------------------------
