@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from shared.core.plan.books import ACCOUNT, DAY_SECONDS, SERVICE, Books, Hold, day_of, day_start
+from shared.core.plan.books import ACCOUNT, DAY_SECONDS, SERVICE, Books, Hold, day_of, day_start, listed_by
 from shared.core.task.provider import Provider
 from shared.core.task.waits import Why, wait_of
 
@@ -172,6 +172,8 @@ def _holds(books: Books, now: float) -> Iterator[str]:
             yield f"CDN: calls come to nothing ({words})"
         elif wait is not None and wait.why is Why.TROUBLE and lasts:
             yield f"{wait.domain}: calls ({wait.unit}) come to nothing ({words})"
+        elif (listing := listed_by(slot)) and hold.code and now - hold.since >= UNKNOWN_ALARM_SECONDS:
+            yield f"{listing[0]}: the task list ({listing[1]}) does not tell what became of calls ({words})"
 
 
 def _of_faults(faults: Iterable[str], spooled: Spooled) -> Iterator[str]:

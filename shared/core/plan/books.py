@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -26,6 +26,20 @@ DOMAINS_REMEMBERED_MAX = 200
 HOLDS_MAX = 500
 SERVICE, ACCOUNT, FLOW = "service", "account", "flow"
 """Holds of everything: the CDN is in trouble, or refuses the account, or its flow control asks for a pause."""
+
+_LISTING = "list"
+
+
+def listing_of(domain: str, row_type: str) -> str:
+    """Name the hold of a listing of the task list, of one domain and type: nothing but looks waits for it."""
+    return f"{_LISTING}+{row_type}+{domain}"
+
+
+def listed_by(slot: str) -> tuple[str, str] | None:
+    """Read the domain and type from such a name; None for any other hold."""
+    name, _, rest = slot.partition("+")
+    row_type, _, domain = rest.partition("+")
+    return (domain, row_type) if name == _LISTING else None
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -167,6 +181,10 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(
             self, holds={name: hold for name, hold in self.holds.items() if name not in slots}
         )
+
+    def without_listings(self, needed: Collection[str] = ()) -> Books:
+        """Hold back no listing that nobody needs any more."""
+        return self.lift(*(slot for slot in self.holds if listed_by(slot) and slot not in needed))
 
     def is_held(self, slot: str, now: float) -> bool:
         """Whether something is held back now."""
