@@ -91,6 +91,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     good: dict[str, dict[str, Good]] = {}
     kept: bool = False
     """Whether records wait for the log store, so that newer ones have to wait behind them."""
+    probes: int = 0
+    """How many probes of everything went before the last was accepted: the next one is another."""
     looked: dict[str, float] = {}
     """Of calls of unknown outcome: when (epoch seconds) the task list was first seen to have no row of them."""
 
@@ -140,6 +142,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         books = msgspec.structs.replace(self, good={**self.good, unit: remembered})
         troubles = [trouble_of(unit, domain).slot for domain in batch.domains]
         stays = [slot for slot in troubles if slot in books.holds and books.holds[slot].until_done]
+        probes = sum(self.holds[name].tries + 1 for name in (SERVICE, ACCOUNT) if name in self.holds)
+        books = msgspec.structs.replace(books, probes=books.probes + probes)
         books = books.lift(SERVICE, ACCOUNT, *(slot for slot in troubles if slot not in stays))
         later = {slot: msgspec.structs.replace(books.holds[slot], due=now + PROBE_ENDS_SECONDS) for slot in stays}
         return msgspec.structs.replace(books, holds={**books.holds, **later})
