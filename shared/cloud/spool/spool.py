@@ -96,9 +96,9 @@ class Spool:
         listing = self._bucket.list("waiting/", delimiter="/")
         return [prefix.removeprefix("waiting/").rstrip("/") for prefix in listing.prefixes]
 
-    def notes_in(self, slot: str) -> Iterator[list[NoteKey]]:
-        """List the notes that wait for one reason, the most urgent and oldest first, a thousand at a time."""
-        for listing in self._pages(f"waiting/{slot}/"):
+    def notes_in(self, slot: str = "") -> Iterator[list[NoteKey]]:
+        """List the notes that wait for one reason, the most urgent and oldest first, a thousand at a time; or all."""
+        for listing in self._pages(f"waiting/{slot}/" if slot else "waiting/"):
             yield _notes(listing.entries)
 
     # -- the drain's look --------------------------------------------------------------------------

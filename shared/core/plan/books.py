@@ -22,6 +22,8 @@ HELD_READING_SECONDS_MAX = 50.0
 PROBE_ENDS_SECONDS = 885.0
 """How long the next probe of a failing origin waits for the last one's end."""
 ORIGIN_FORGOTTEN_SECONDS = 6 * 3_600.0
+HOLD_FORGOTTEN_SECONDS = 86_400.0
+"""What nothing has tried for this long after its time, nothing has waited for."""
 DOMAINS_REMEMBERED_MAX = 200
 HOLDS_MAX = 500
 SERVICE, ACCOUNT, FLOW = "service", "account", "flow"
@@ -81,8 +83,9 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of calls of unknown outcome: when (epoch seconds) the task list was first seen to have no row of them."""
 
     def at(self, now: float, provider: Provider) -> Books:
-        """Forget what a new day or a new minute has made obsolete."""
+        """Forget what a new day or a new minute has made obsolete, and holds of what nothing waits for any more."""
         books, day = self, day_of(now, provider)
+        books = books.lift(*(slot for slot, hold in self.holds.items() if now - hold.due > HOLD_FORGOTTEN_SECONDS))
         if books.remaining and day_of(books.read_at, provider) != day:
             books = msgspec.structs.replace(books, read_at=0.0, remaining={})
         if books.day != day:
