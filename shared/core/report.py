@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from shared.core.plan.books import ACCOUNT, DAY_SECONDS, SERVICE, Books, Hold, day_of, day_start
+from shared.core.plan.books import ACCOUNT, DAY_SECONDS, MINUTES_IN_VAIN_MAX, SERVICE, Books, Hold, day_of, day_start
 from shared.core.task.provider import Provider
 from shared.core.task.waits import Why, wait_of
 
@@ -174,6 +174,8 @@ def _holds(books: Books, plain: Status) -> Iterator[str]:
             yield f"CDN: calls come to nothing ({words})"
         elif wait is not None and wait.why is Why.TROUBLE and lasts:
             yield f"{wait.domain}: calls ({wait.unit}) come to nothing ({words})"
+        elif wait is not None and wait.why is Why.MINUTE and hold.tries > MINUTES_IN_VAIN_MAX:
+            yield f"{wait.domain}: minute after minute no call ({wait.unit}) is left to it ({words})"
 
 
 def _is_wanted(slot: str, plain: Status) -> bool:

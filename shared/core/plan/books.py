@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from shared.core.plan.limits import Limits
+from shared.core.plan.retry import trouble_pause
 from shared.core.task.model import Batch, Lane, Target
 from shared.core.task.notes import NoteKey
 from shared.core.task.provider import Provider
-from shared.core.task.waits import Wait, Why, quota_of, trouble_of, wait_of
+from shared.core.task.waits import Wait, Why, minute_of_domain, quota_of, trouble_of, wait_of
 
 DAY_SECONDS = 86_400
 MINUTE_SECONDS = 60
@@ -22,6 +23,8 @@ HELD_READING_SECONDS_MAX = 50.0
 PROBE_ENDS_SECONDS = 885.0
 """How long the next probe of a failing origin waits for the last one's end."""
 ORIGIN_FORGOTTEN_SECONDS = 6 * 3_600.0
+MINUTES_IN_VAIN_MAX = 3
+"""After so many minutes that left a domain nothing, what waits for its next one is held back ever longer."""
 HOLD_FORGOTTEN_SECONDS = 86_400.0
 """What nothing has tried for this long after its time, nothing has waited for."""
 DOMAINS_REMEMBERED_MAX = 200
@@ -129,7 +132,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         books = msgspec.structs.replace(self, good={**self.good, unit: remembered})
         troubles = [trouble_of(unit, domain).slot for domain in batch.domains]
         stays = [slot for slot in troubles if slot in books.holds and books.holds[slot].until_done]
-        books = books.lift(SERVICE, ACCOUNT, *(slot for slot in troubles if slot not in stays))
+        minutes = [minute_of_domain(unit, domain).slot for domain in batch.domains]
+        books = books.lift(SERVICE, ACCOUNT, *minutes, *(slot for slot in troubles if slot not in stays))
         later = {slot: msgspec.structs.replace(books.holds[slot], due=now + PROBE_ENDS_SECONDS) for slot in stays}
         return msgspec.structs.replace(books, holds={**books.holds, **later})
 
@@ -147,11 +151,19 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         remaining = {**books.remaining, unit: 0}
         return msgspec.structs.replace(books, read_at=books.read_at or now, remaining=remaining)
 
-    def minute_full(self, unit: str, domain: str, limit: int, now: float, provider: Provider) -> Books:
-        """Book that the API called this minute spent for a domain."""
-        books = self.at(now, provider)
-        full = {**books.in_minute.get(unit, {}), domain: limit}
-        return msgspec.structs.replace(books, in_minute={**books.in_minute, unit: full})
+    def minute_full(
+        self, unit: str, domain: str, limit: int, now: float, provider: Provider, code: str = "", message: str = ""
+    ) -> Books:
+        """Book that the API called this minute spent for a domain; until a call is accepted this counts minutes."""
+        books, slot = self.at(now, provider), minute_of_domain(unit, domain).slot
+        of_unit = books.in_minute.get(unit, {})
+        is_new = of_unit.get(domain, 0) < limit
+        books = msgspec.structs.replace(books, in_minute={**books.in_minute, unit: {**of_unit, domain: limit}})
+        if not is_new:
+            return books
+        tries = books.holds[slot].tries + 1 if slot in books.holds else 1
+        pause = trouble_pause(tries) if tries > MINUTES_IN_VAIN_MAX else 0.0
+        return books.hold(slot, now + pause, now, code, message, failed=True)
 
     def hold(
         self, slot: str, due: float, now: float, code: str = "", message: str = "", *, failed: bool = False
@@ -226,7 +238,7 @@ def is_free(note: NoteKey, books: Books, limits: Limits, provider: Provider, now
         return spendable(books, wait.unit, Lane(min(note.lane, Lane.PREFETCH)), limits) > 0
     if wait.why is Why.MINUTE:
         used = books.in_minute.get(wait.unit, {}).get(wait.domain, 0)
-        return used < per_minute(wait.unit, limits, provider)
+        return used < per_minute(wait.unit, limits, provider) and not books.is_held(wait.slot, now)
     return not books.is_held(wait.slot, now)
 
 
