@@ -84,6 +84,10 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether records wait for the log store, so that newer ones have to wait behind them."""
     looked: dict[str, float] = {}
     """Of calls of unknown outcome: when (epoch seconds) the task list was first seen to have no row of them."""
+    unread_at: float = 0.0
+    """When (epoch seconds) the quota could not be read the last time, since it was read."""
+    unread: int = 0
+    """How often in a row it could not be."""
 
     def at(self, now: float, provider: Provider) -> Books:
         """Forget what a new day or a new minute has made obsolete, and holds of what nothing waits for any more."""
@@ -101,11 +105,21 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def needs_reading(self, now: float) -> bool:
         """Whether the quota should be asked for before anything is planned."""
         is_held = any(slot.startswith(Why.QUOTA.value) for slot in self.holds)
+        if self.unread:
+            most = 2 * HELD_READING_SECONDS_MAX if is_held else QUOTA_READING_SECONDS_MAX
+            if now - self.unread_at <= min(HELD_READING_SECONDS_MAX * 2.0 ** min(self.unread - 1, 10), most):
+                return False
         return now - self.read_at > (HELD_READING_SECONDS_MAX if is_held else QUOTA_READING_SECONDS_MAX)
+
+    def quota_unread(self, now: float) -> Books:
+        """Note that the quota could not be read: it is tried again ever later, for each try may take its time."""
+        return msgspec.structs.replace(self, unread_at=now, unread=self.unread + 1)
 
     def with_reading(self, quota: Quota, now: float, limits: Limits) -> Books:
         """Take over a reading of the quota, and lift what waited for units that are there now."""
-        books = msgspec.structs.replace(self, read_at=now, total=quota.total, remaining=quota.remaining)
+        books = msgspec.structs.replace(
+            self, read_at=now, total=quota.total, remaining=quota.remaining, unread_at=0.0, unread=0
+        )
         left = [unit for unit in quota.remaining if spendable(books, unit, Lane.OVERWRITTEN, limits) > 0]
         return books.lift(*(quota_of(unit).slot for unit in left))
 
