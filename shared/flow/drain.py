@@ -147,6 +147,7 @@ def _read_quota(kit: Kit, session: Session) -> None:
     try:
         session.books = session.books.at(now, kit.provider).with_reading(kit.cdn.quota(), now, kit.limits)
     except CdnError as error:
+        session.books = session.books.quota_unread(kit.clock())
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
 
 

@@ -240,7 +240,8 @@ def _smaller(reply: Reply, left: tuple[Task, ...], wait: Wait, facts: Facts, dec
     else:
         decision.met("reply: nothing is left of the minute")
         limit = per_minute(wait.unit, facts.limits, facts.provider)
-        decision.books = books.minute_full(wait.unit, wait.domain, limit, now, facts.provider)
+        words = (reply.error.code, reply.error.message) if reply.error else ()
+        decision.books = books.minute_full(wait.unit, wait.domain, limit, now, facts.provider, *words)
     for task in left:
         decision.waits(task, Place(wait))
 
