@@ -6,7 +6,17 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from shared.core.plan.books import ACCOUNT, DAY_SECONDS, SERVICE, Books, Hold, day_of, day_start
+from shared.core.plan.books import (
+    ACCOUNT,
+    DAY_SECONDS,
+    MINUTES_IN_VAIN_MAX,
+    SERVICE,
+    Books,
+    Hold,
+    day_of,
+    day_start,
+    listed_by,
+)
 from shared.core.task.provider import Provider
 from shared.core.task.waits import Why, wait_of
 
@@ -107,7 +117,7 @@ def status(books: Books, spooled: Spooled, provider: Provider, now: float, fault
         dead_today=spooled.dead_today,
         is_cut=spooled.is_cut,
     )
-    alarms = (*_alarms(plain), *_holds(books, now), *_of_faults(faults, spooled))
+    alarms = (*_alarms(plain), *_holds(books, plain), *_of_faults(faults, spooled))
     return msgspec.structs.replace(plain, alarms=alarms)
 
 
@@ -160,18 +170,31 @@ def _alarms(plain: Status) -> Iterator[str]:
         yield "log store: records wait in the spool"
 
 
-def _holds(books: Books, now: float) -> Iterator[str]:
-    """Name what is in trouble, with the CDN's words."""
+def _holds(books: Books, plain: Status) -> Iterator[str]:
+    """Name what is in trouble, with the CDN's words, as long as anything waits for it."""
     for slot, hold in books.holds.items():
+        if not _is_wanted(slot, plain):
+            continue
         words = f"{hold.code}: {hold.message}" if hold.message else hold.code
         wait = wait_of(slot)
-        lasts = now - hold.since >= TROUBLE_ALARM_SECONDS
+        lasts = plain.time - hold.since >= TROUBLE_ALARM_SECONDS
         if slot == ACCOUNT:
             yield f"account: the CDN refuses its calls ({words})"
         elif slot == SERVICE and lasts:
             yield f"CDN: calls come to nothing ({words})"
         elif wait is not None and wait.why is Why.TROUBLE and lasts:
             yield f"{wait.domain}: calls ({wait.unit}) come to nothing ({words})"
+        elif (listing := listed_by(slot)) and hold.code and plain.time - hold.since >= UNKNOWN_ALARM_SECONDS:
+            yield f"{listing[0]}: the task list ({listing[1]}) does not tell what became of calls ({words})"
+        elif wait is not None and wait.why is Why.MINUTE and hold.tries > MINUTES_IN_VAIN_MAX:
+            yield f"{wait.domain}: minute after minute no call ({wait.unit}) is left to it ({words})"
+
+
+def _is_wanted(slot: str, plain: Status) -> bool:
+    """Whether anything waits for a hold's end, as far as was counted; the calls of unknown outcome may."""
+    if plain.unknown.count or plain.is_cut or slot in plain.waits:
+        return True
+    return slot in {ACCOUNT, SERVICE} and bool(plain.waits)
 
 
 def _of_faults(faults: Iterable[str], spooled: Spooled) -> Iterator[str]:

@@ -22,7 +22,7 @@ from shared.core.task.model import Lane, Outcome, Result, Try
 from shared.core.task.stored import Survey
 from shared.core.task.waits import READY, Why
 from shared.flow.apply import Session, apply
-from shared.flow.ask import ask
+from shared.flow.ask import Unknown, ask
 from shared.flow.kit import Invocation, Kit
 from shared.flow.look import find, waiting
 from shared.flow.send import Sender
@@ -30,6 +30,8 @@ from shared.flow.send import Sender
 LINGER_POLLS = 10
 POLL_SECONDS = 2.0
 """How often a drain looks for new notes while it waits for rows of the task list."""
+POLLING_SECONDS_MAX = 20.0
+"""How long it waits for the task list's telling more; whoever comes later asks then."""
 FULL_CALL = 1_000
 """A burst need not be waited for once it fills a call."""
 
@@ -76,17 +78,17 @@ def _hold(kit: Kit, run: Invocation, taken: Taken, session: Session, until: floa
     """Run rounds while there is something to do; returns the keys of the notes that were seen."""
     survey = taken.survey if is_first else _gather(kit, taken.survey, until)
     while True:
-        open_tries, made_progress = _round(kit, run, survey, session, until)
+        unknown, made_progress = _round(kit, run, survey, session, until)
         seen = {key.text for key in survey.notes} | set(session.notes)
         now = kit.clock()
         if now >= until or _is_stopped(kit, session):
             return seen
         if not made_progress:
-            if not open_tries or now + POLL_SECONDS >= until:
+            if unknown is None or unknown.again - now > POLLING_SECONDS_MAX or now + POLL_SECONDS >= until:
                 return seen
             kit.sleep(POLL_SECONDS)
             survey = kit.spool.survey()
-        elif len(survey.notes) <= 1 and not open_tries and not session.notes:
+        elif len(survey.notes) <= 1 and not (unknown and unknown.tries) and not session.notes:
             return seen  # a lone note: the look after giving the lease back is enough
         else:
             survey = _gather(kit, None, until)
@@ -98,25 +100,24 @@ def _is_stopped(kit: Kit, session: Session) -> bool:
     return any(session.books.is_held(name, now) for name in (SERVICE, ACCOUNT, FLOW))
 
 
-def _round(
-    kit: Kit, run: Invocation, survey: Survey, session: Session, until: float
-) -> tuple[frozenset[Try] | None, bool]:
-    """Load, decide, apply: one pass. Returns the tries that stay unknown, and whether anything moved."""
-    held: frozenset[Try] = frozenset()
+def _round(kit: Kit, run: Invocation, survey: Survey, session: Session, until: float) -> tuple[Unknown | None, bool]:
+    """Load, decide, apply: one pass. Returns what stays unknown, and whether anything moved."""
+    unknown: Unknown | None = None
     ended = len(session.ended)
     if survey.intents:
-        _read_notes_of(kit, survey, session)
         unknown = ask(kit, run, survey, session, until)
         if unknown is None:
             return None, len(session.ended) > ended
-        held = unknown
+    else:
+        session.books = session.books.without_listings()
+    held = unknown.tries if unknown else frozenset[Try]()
     if _is_stopped(kit, session) or not survey.notes:
-        return held, len(session.ended) > ended
+        return unknown, len(session.ended) > ended
     session.books = _with_quotas(kit, survey, session.books)
     if session.books.needs_reading(kit.clock()):
         _read_quota(kit, session)
     _take_over_origins(kit, survey, session)
-    found = find(kit, survey, session)
+    found = find(kit, survey, session, held)
     seen = waiting(kit, found, session, held)
     snapshot = Snapshot(session.books, session.places, waiting=seen)
     decision = decide(snapshot, kit.facts, kit.clock())
@@ -128,13 +129,7 @@ def _round(
     moved = apply(kit, run, decision, session)
     sender = Sender(kit, run, session, until)
     sender.send(calls)
-    return held, moved or sender.made_progress
-
-
-def _read_notes_of(kit: Kit, survey: Survey, session: Session) -> None:
-    """Read the notes that hold tasks of calls of unknown outcome: what is decided of these is written there."""
-    names = {task.target.name for batch in kit.spool.intents(survey.intents).values() for task in batch.tasks}
-    session.add(kit.spool.read([key for key in survey.notes if key.may_hold(names)]))
+    return unknown, moved or sender.made_progress
 
 
 def _with_quotas(kit: Kit, survey: Survey, books: Books) -> Books:
@@ -152,6 +147,7 @@ def _read_quota(kit: Kit, session: Session) -> None:
     try:
         session.books = session.books.at(now, kit.provider).with_reading(kit.cdn.quota(), now, kit.limits)
     except CdnError as error:
+        session.books = session.books.quota_unread(kit.clock())
         kit.report.warning("the quota could not be read", code=error.code, reason=error.message)
 
 

@@ -25,7 +25,7 @@ class Spool(Protocol):
     def put(self, notes: Sequence[Note]) -> None: ...
     def read(self, keys: Sequence[NoteKey]) -> list[Note]: ...
     def slots(self) -> list[str]: ...
-    def notes_in(self, slot: str) -> Iterator[list[NoteKey]]: ...
+    def notes_in(self, slot: str = ...) -> Iterator[list[NoteKey]]: ...
     def take(self, work: str, owner: str) -> Taken | None: ...
     def release(self, taken: Taken, books: Books) -> None: ...
     def books(self, work: str) -> Books: ...
@@ -96,6 +96,13 @@ class Report(Protocol):
     def error(self, event: str, **details: object) -> object: ...
 
 
+@dataclass
+class Lag:
+    """Until when (epoch seconds) this instance takes it that the log store does not answer."""
+
+    until: float = 0.0
+
+
 @dataclass(frozen=True)
 class Kit:
     """Adapters, clock and chance, and the settings a step obeys. Made once per instance (wiring.py)."""
@@ -120,6 +127,7 @@ class Kit:
     """What is wrong with the settings or the site file: while anything is, events are kept and nothing is sent."""
     told: set[str] = field(default_factory=set)
     """Alarms that this instance has raised, of those that would come with each event."""
+    lag: Lag = field(default_factory=Lag)
     dead_days: int = 90
     """How many days what was given up is kept."""
 

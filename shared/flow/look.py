@@ -48,7 +48,7 @@ class Found:
     """Whether all notes of refreshes were listed."""
 
 
-def find(kit: Kit, survey: Survey, session: Session) -> Found:
+def find(kit: Kit, survey: Survey, session: Session, held: AbstractSet[Try] = frozenset()) -> Found:
     """Choose the notes whose tasks go next: the most urgent and oldest of all that nothing holds back."""
     keys = {key.text: key for key in survey.notes if key.text not in session.replaced}
     keys.update((text, note.key) for text, note in session.notes.items())
@@ -57,7 +57,7 @@ def find(kit: Kit, survey: Survey, session: Session) -> Found:
         is_whole = _further(kit, session, keys)
     facts = (session.books.at(kit.clock(), kit.provider), kit.limits, kit.provider, kit.clock())
     free = sorted((key for key in keys.values() if is_free(key, *facts)), key=lambda key: key.urgency)
-    return Found(keys, _enough(free, session), is_whole)
+    return Found(keys, _enough(free, session, held), is_whole)
 
 
 def _further(kit: Kit, session: Session, keys: dict[str, NoteKey]) -> bool:
@@ -71,23 +71,34 @@ def _further(kit: Kit, session: Session, keys: dict[str, NoteKey]) -> bool:
     return False
 
 
-def _enough(free: Iterable[NoteKey], session: Session) -> list[NoteKey]:
-    """Take as many notes as a round can end; of a domain in trouble a few, for one target of them goes."""
+def _enough(free: Iterable[NoteKey], session: Session, held: AbstractSet[Try]) -> list[NoteKey]:
+    """Take as many notes as a round can end; of a domain in trouble a few, for one target of them goes.
+
+    What belongs to calls of unknown outcome does not count, since it does not go.
+    """
     chosen: list[NoteKey] = []
     tasks = 0
     probed: Counter[str] = Counter()
     is_probe = any(name in session.books.holds for name in (SERVICE, ACCOUNT))
     for key in free:
-        slot = key.wait.slot
+        slot, count = key.wait.slot, _count(key, session, held)
+        if not count:
+            continue
         if key.wait.why is Why.TROUBLE and slot in session.books.holds:
             if probed[slot] >= PROBE_TASKS_MAX:
                 continue
-            probed[slot] += key.count
-        if chosen and (tasks + key.count > TASKS_PER_ROUND_MAX or (is_probe and len(chosen) >= PROBE_NOTES_MAX)):
+            probed[slot] += count
+        if chosen and (tasks + count > TASKS_PER_ROUND_MAX or (is_probe and len(chosen) >= PROBE_NOTES_MAX)):
             break
         chosen.append(key)
-        tasks += key.count
+        tasks += count
     return chosen
+
+
+def _count(key: NoteKey, session: Session, held: AbstractSet[Try]) -> int:
+    """Count the tasks of a note that may go; the notes of what is held were read before."""
+    note = session.notes.get(key.text) if held else None
+    return key.count if note is None else sum(task.this_try not in held for task in note.tasks)
 
 
 def waiting(kit: Kit, found: Found, session: Session, held: frozenset[Try]) -> Waiting:

@@ -20,6 +20,8 @@ from shared.flow.log import log_outcomes
 
 AHEAD_SECONDS_MAX = 300.0
 """An event's time may be this far ahead; what is later counts as now, or it would pass for newer than all after it."""
+BEHIND_SECONDS = 60.0
+"""How long an instance leaves the log store alone that did not take an event's records."""
 
 
 def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
@@ -116,12 +118,19 @@ def _after_durable(kit: Kit, run: Invocation, records: list[Outcome], *, drain_n
     Raises `StoreError` where neither the log store nor the spool took the records: nothing else would tell of them.
     """
     if records:
-        log_outcomes(kit, records)
+        _log(kit, records)
     try:
         return drain(kit, run) if drain_now else {}
     except StoreError as error:
         kit.report.error("the spool failed after the event was noted; the timer will go on", reason=str(error))
         return {"drain": "failed"}
+
+
+def _log(kit: Kit, records: Sequence[Outcome]) -> None:
+    """Write records; where the log store has just not answered, keep them: each event would wait for it anew."""
+    is_behind = kit.clock() < kit.lag.until
+    if log_outcomes(kit, records, behind=is_behind) and not is_behind:
+        kit.lag.until = kit.clock() + BEHIND_SECONDS
 
 
 def again(kit: Kit, run: Invocation, events: Iterable[tuple[str, bytes]], until: float) -> int:
@@ -132,7 +141,7 @@ def again(kit: Kit, run: Invocation, events: Iterable[tuple[str, bytes]], until:
             break
         _, _, records = note_event(kit, payload, run)
         if records:
-            log_outcomes(kit, records)
+            _log(kit, records)
         kit.spool.clean(events=[key])
         count += 1
     return count

@@ -12,6 +12,7 @@ from shared.core.errors import CdnError, LogStoreDown
 from shared.core.plan.books import DAY_SECONDS, Books
 from shared.core.report import Pile, Spooled, Status, new_alarms, status
 from shared.core.task.model import Outcome, Result
+from shared.core.task.notes import NoteKey
 from shared.core.task.stored import CallKey, Grave, utc_day
 from shared.flow.kit import Invocation, Kit
 
@@ -21,7 +22,9 @@ READING_SECONDS_MAX = 120.0
 """A reading of the quota that a drain has taken serves the status for this long."""
 PAGES_PER_SLOT_MAX = 3
 SLOTS_MAX = 30
+"""How many reasons are looked at one by one, where one look does not reach them all."""
 PAGES_MAX = 5
+"""How many listings one look makes at most."""
 EXPIRED_PER_TICK_MAX = 500
 
 
@@ -53,12 +56,7 @@ def _with_quota(kit: Kit, books: Books, now: float) -> Books:
 
 def _look(kit: Kit, areas: Collection[str], now: float) -> Spooled:
     """Look at what lies in the spool, as far as a few listings of each area tell."""
-    waits: dict[str, Pile] = {}
-    is_cut = False
-    for slot in kit.spool.slots()[:SLOTS_MAX] if "waiting" in areas else []:
-        keys, more = _taken(kit.spool.notes_in(slot), PAGES_PER_SLOT_MAX)
-        waits[slot] = _pile((key.arrival, key.count) for key in keys)
-        is_cut = is_cut or more
+    waits, is_cut = _waits(kit) if "waiting" in areas else ({}, False)
     calls: Sequence[CallKey] = ()
     if "accepted" in areas:
         calls, more = _taken(kit.spool.accepted(), PAGES_MAX)
@@ -67,7 +65,7 @@ def _look(kit: Kit, areas: Collection[str], now: float) -> Spooled:
     kept = kit.spool.kept()[0] if "kept" in areas else []
     dead, today = _dead(kit, now) if "dead" in areas else ([], 0)
     return Spooled(
-        waits={slot: pile for slot, pile in waits.items() if pile.count},
+        waits=waits,
         unknown=_pile((key.created, 1) for key in intents),
         in_flight=_pile((key.created, key.urls) for key in calls),
         kept=Pile(len(kept)),
@@ -76,6 +74,21 @@ def _look(kit: Kit, areas: Collection[str], now: float) -> Spooled:
         events="events" in areas,
         is_cut=is_cut,
     )
+
+
+def _waits(kit: Kit) -> tuple[dict[str, Pile], bool]:
+    """Count the tasks that wait, by reason, and tell whether there may be more."""
+    keys, is_cut = _taken(kit.spool.notes_in(), PAGES_MAX)
+    found: dict[str, list[NoteKey]] = {}
+    for key in keys:
+        found.setdefault(key.wait.slot, []).append(key)
+    if is_cut:
+        reached = keys[-1].wait.slot if keys else ""
+        slots = [slot for slot in kit.spool.slots() if f"{slot}/" >= f"{reached}/"]  # as their keys are ordered
+        pages = {slot: _taken(kit.spool.notes_in(slot), PAGES_PER_SLOT_MAX) for slot in slots[:SLOTS_MAX]}
+        found |= {slot: own for slot, (own, _) in pages.items() if len(own) > len(found.get(slot, []))}
+        is_cut = len(slots) > SLOTS_MAX or any(more for _, more in pages.values())
+    return {slot: _pile((key.arrival, key.count) for key in own) for slot, own in found.items() if own}, is_cut
 
 
 def _taken(pages: Iterator[list[T]], most: int) -> tuple[list[T], bool]:

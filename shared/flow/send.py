@@ -15,14 +15,14 @@ from collections.abc import Iterable
 import msgspec
 
 from shared.core.decide import Decision, Reply, Snapshot, decide
-from shared.core.errors import AccountRefused, CdnError, OutcomeUnknown, QuotaSpent, Throttled, Unsent
-from shared.core.plan.books import ACCOUNT, FLOW, SERVICE
+from shared.core.errors import AccountRefused, CdnError, OutcomeUnknown, QuotaSpent, Refused, Throttled, Unsent
+from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, per_minute
 from shared.core.plan.planning import Call
 from shared.core.plan.retry import backoff
 from shared.core.task.model import Batch, Kind, Task, digest
 from shared.core.task.notes import Place
 from shared.core.task.rows import Accepted
-from shared.core.task.waits import trouble_of
+from shared.core.task.waits import Wait, minute_of_domain, quota_of, trouble_of
 from shared.flow.apply import Session, apply
 from shared.flow.kit import Invocation, Kit
 
@@ -41,7 +41,7 @@ class Sender:
     def __init__(self, kit: Kit, run: Invocation, session: Session, until: float) -> None:
         self._kit, self._run, self._session, self._until = kit, run, session, until
         self._pending = Decision(session.books, kit.clock())
-        self._calls = self._unknown = 0
+        self._calls = self._unknown = self._refusals = 0
         self._last_call = 0.0
         self.made_progress = False
 
@@ -53,15 +53,19 @@ class Sender:
             if self._is_held(call):
                 self._hold_back(call)
                 continue
-            reply = self._reply(call)
+            reply = msgspec.structs.replace(self._reply(call), refusals=self._refusals, is_last=not queue)
             snapshot = Snapshot(self._pending.books, self._session.places, replies=(reply,))
             decision = decide(snapshot, self._kit.facts, self._kit.clock())
-            if isinstance(reply.error, Throttled | Unsent | AccountRefused):
+            if isinstance(reply.error, Throttled | Refused):
+                queue.extend(decision.calls)  # others go first: they tell whether it is these that are refused
+            else:
+                queue.extendleft(reversed(decision.calls))
+            if isinstance(reply.error, Throttled | Unsent | AccountRefused) and not (decision.calls or decision.moves):
                 queue.appendleft(call)  # it goes on where it stopped
-            queue.extendleft(reversed(decision.calls))
             if reply.error is not None and any(task.is_control for task in call.tasks):
                 queue = self._without_suspects(queue, call)
             self._absorb(decision)
+            self._refusals = self._refusals + 1 if isinstance(reply.error, Throttled | Refused) else 0
             self._unknown = self._unknown + 1 if isinstance(reply.error, OutcomeUnknown) else 0
         self._mark(queue)
         self._flush()
@@ -77,25 +81,39 @@ class Sender:
         )
 
     def _is_over(self) -> bool:
-        books, now = self._pending.books, self._kit.clock()
-        if now >= self._until or any(books.is_held(name, now) for name in (SERVICE, ACCOUNT, FLOW)):
+        now = self._kit.clock()
+        if now >= self._until or self._is_stopped(self._pending):
             return True
-        return self._unknown >= UNKNOWN_IN_A_ROW_MAX and not books.went_well_since(now - SUCCESS_COUNTS_SECONDS)
+        return self._unknown >= UNKNOWN_IN_A_ROW_MAX and not self._pending.books.went_well_since(
+            now - SUCCESS_COUNTS_SECONDS
+        )
+
+    def _is_stopped(self, decision: Decision) -> bool:
+        return any(decision.books.is_held(name, self._kit.clock()) for name in (SERVICE, ACCOUNT, FLOW))
 
     def _is_held(self, call: Call) -> bool:
-        """Whether a domain of a call has got into trouble since it was planned."""
-        unit = self._kit.provider.unit(call.target)
-        slots = {trouble_of(unit, task.domain).slot for task in call.tasks}
-        return any(self._pending.books.is_held(slot, self._kit.clock()) for slot in slots)
+        """Whether something has been learnt since a call was planned that keeps tasks of it from going."""
+        return any(self._wait(task) is not None for task in call.tasks)
+
+    def _wait(self, task: Task) -> Wait | None:
+        """For what a task waits: its domain's trouble, or a day or a minute that the API has called spent."""
+        kit, now = self._kit, self._kit.clock()
+        books, unit = self._pending.books.at(now, kit.provider), kit.provider.unit(task.target)
+        trouble = trouble_of(unit, task.domain)
+        if books.is_held(trouble.slot, now):
+            return trouble
+        if books.remaining.get(unit, 1) <= 0:
+            return quota_of(unit)
+        used = books.in_minute.get(unit, {}).get(task.domain, 0)
+        return minute_of_domain(unit, task.domain) if used >= per_minute(unit, kit.limits, kit.provider) else None
 
     def _hold_back(self, call: Call) -> None:
-        """Let the tasks of a domain in trouble wait; those of other domains stay as they are and go next."""
-        unit = self._kit.provider.unit(call.target)
+        """Let the tasks that cannot go wait; the others stay as they are and go next."""
         decision = Decision(self._pending.books, self._kit.clock(), self._session.places)
         for task in _all_tasks(call):
-            trouble = trouble_of(unit, task.domain)
-            if trouble.slot in decision.books.holds:
-                decision.waits(task, Place(trouble))
+            wait = self._wait(task)
+            if wait is not None:
+                decision.waits(task, Place(wait))
         self._absorb(decision)
 
     def _reply(self, call: Call) -> Reply:

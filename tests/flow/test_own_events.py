@@ -125,7 +125,7 @@ def test_rubbish_among_kept_events_stops_nothing() -> None:
 def test_a_domain_that_the_site_file_names_no_longer_is_not_submitted() -> None:
     """Its waiting tasks end in dead/ with the reason, whatever they waited for; those of other domains go."""
     world = World(TWO, Options(domains=("static.example.com", "img.example.com")))
-    world.cloud.faults.next("cdn", "throttle", times=9)
+    world.cloud.faults.next("cdn", "throttle", times=60)
     world.deliver(world.put("a.html"))
     world.cloud.faults.stop()
     assert world.spool("waiting/")

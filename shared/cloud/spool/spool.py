@@ -96,9 +96,9 @@ class Spool:
         listing = self._bucket.list("waiting/", delimiter="/")
         return [prefix.removeprefix("waiting/").rstrip("/") for prefix in listing.prefixes]
 
-    def notes_in(self, slot: str) -> Iterator[list[NoteKey]]:
-        """List the notes that wait for one reason, the most urgent and oldest first, a thousand at a time."""
-        for listing in self._pages(f"waiting/{slot}/"):
+    def notes_in(self, slot: str = "") -> Iterator[list[NoteKey]]:
+        """List the notes that wait for one reason, the most urgent and oldest first, a thousand at a time; or all."""
+        for listing in self._pages(f"waiting/{slot}/" if slot else "waiting/"):
             yield _notes(listing.entries)
 
     # -- the drain's look --------------------------------------------------------------------------
@@ -123,7 +123,9 @@ class Spool:
         return self._survey_from(self._bucket.list("", "submitting/"))
 
     def _survey_from(self, listing: Listing) -> Survey:
-        entries = list(listing.entries)
+        if listing.more and listing.last < "submitting/":
+            listing = self._bucket.list("", "submitting/")  # past the leases of other work, however many
+        entries = [entry for entry in listing.entries if entry.key >= "submitting/"]
         while listing.more and len(entries) < NOTES_PER_SURVEY_MAX:
             listing = self._bucket.list("", listing.entries[-1].key)
             entries += listing.entries
@@ -271,6 +273,7 @@ class Spool:
         leases: Iterable[str] = (),
     ) -> None:
         """Delete what has been replaced or settled, in one call where it fits; a call's intent before all else."""
+        old_leases = tuple(leases)
         keys = [
             *("waiting/" + key for key in notes),
             *("submitting/" + key for key in intents),
@@ -278,10 +281,11 @@ class Spool:
             *("kept/" + key for key in kept),
             *(f"dead/{key}.json" for key in dead),
             *("events/" + key for key in events),
-            *leases,
+            *old_leases,
         ]
         if keys:
             self._bucket.delete(keys)
+            self._leases.deleted(old_leases)
 
     def adopt_old(self, most: int = 500) -> int:
         """Bring what the first version kept in `submitted/` and `unlogged/` to where it lies now; returns how many."""

@@ -100,7 +100,7 @@ def read(payload: bytes) -> Received:
         try:
             change = _change(element)
         except _Unreadable as fault:
-            bad.append(BadEvent(str(fault), _bytes(element, payload)))
+            bad.append(BadEvent(str(fault), bytes_of(element, payload)))
         else:
             if isinstance(change, str):
                 ignored.append(change)
@@ -122,14 +122,14 @@ def _unwrap(value: Any, original: bytes, depth: int) -> Iterator[Any]:
         yield from _unwrap_text(value, original, depth)
     elif isinstance(value, list):
         for item in value:
-            yield from _unwrap(item, _bytes(item, original), depth + 1)
+            yield from _unwrap(item, bytes_of(item, original), depth + 1)
     elif not isinstance(value, dict):
         yield BadEvent(f"expected an event, got {value!r:.60}", original)
     else:
         yield from _unwrap_mapping(value, original, depth)
 
 
-def _bytes(value: Any, otherwise: bytes) -> bytes:
+def bytes_of(value: Any, otherwise: bytes) -> bytes:
     """Write a value down again; where it is nested too deeply for that, keep the bytes around it."""
     try:
         return msgspec.json.encode(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from shared.core.change.events import BadEvent, unwrap
+from shared.core.change.events import BadEvent, bytes_of, unwrap
 
 FINISHED_EVENTS = frozenset({"CachedObjectsRefreshed", "CachedObjectsPushed"})
 
@@ -30,12 +30,16 @@ def read_finished(payload: bytes) -> Finished:
     for element in unwrap(payload):
         if isinstance(element, BadEvent):
             bad.append(element)
-        elif (name := element.get("eventName")) in FINISHED_EVENTS and (task_id := _task_id(element)):
+            continue
+        name = element.get("eventName")
+        is_finished = isinstance(name, str) and name in FINISHED_EVENTS
+        if is_finished and (task_id := _task_id(element)):
             ids.add(task_id)
-        elif element.get("eventSource") == "cdn" and isinstance(name, str) and name not in FINISHED_EVENTS:
+        elif isinstance(name, str) and not is_finished and element.get("eventSource") == "cdn":
             ignored.append(name)
         else:
-            bad.append(BadEvent(f"not a whole CDN event: {name!r:.60} without a task id", msgspec.json.encode(element)))
+            reason = f"not a whole CDN event: {name!r:.60} without a task id"
+            bad.append(BadEvent(reason, bytes_of(element, payload)))
     return Finished(frozenset(ids), tuple(ignored), tuple(bad))
 
 

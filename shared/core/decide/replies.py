@@ -5,7 +5,9 @@ Rules:
 1. What the CDN refused of several domains is split by domain once, unless it is known to be the account's.
 2. A call in which something can never go is searched for it in halves: where one half is accepted, the other holds it.
 3. A call that a minute or a day does not leave is made smaller until it fits.
-4. What does not tell the outcome moves nothing: the call's tasks are unknown until the task list has been asked.
+4. What a code says of the account, or of a domain, is not taken for that where smaller calls are accepted meanwhile:
+   the call is tried in parts, and what fails alone beside others of its domain is tried later, and not for ever.
+5. What does not tell the outcome moves nothing: the call's tasks are unknown until the task list has been asked.
 """
 
 from __future__ import annotations
@@ -28,9 +30,16 @@ from shared.core.errors import (
 )
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, per_minute
 from shared.core.plan.planning import Call, Shrunk
-from shared.core.plan.retry import REFUSED_PAUSE_SECONDS, backoff, trouble_pause
+from shared.core.plan.retry import (
+    BLAMED_TRIES_MAX,
+    MEANWHILE_SECONDS,
+    REFUSED_PAUSE_SECONDS,
+    backoff,
+    blamed_pause,
+    trouble_pause,
+)
 from shared.core.plan.split import by_domain, by_target, first_targets, in_parts
-from shared.core.task.model import Batch, Result, Target, Task, outcome
+from shared.core.task.model import Batch, Result, Step, Target, Task, outcome
 from shared.core.task.notes import Place
 from shared.core.task.rows import Accepted
 from shared.core.task.stored import CallKey
@@ -38,6 +47,12 @@ from shared.core.task.waits import Wait, Why, minute_of_domain, quota_of, troubl
 
 SERVICE_PAUSE_SECONDS = REFUSED_PAUSE_SECONDS - 5.0
 """How often one call is tried while the CDN is in trouble or refuses the account: no minute's ring is to be missed."""
+THROTTLED_IN_A_ROW_MAX = 2
+"""After so many throttled calls, and none accepted, all calls pause."""
+REFUSED_IN_A_ROW_MAX = 8
+"""After so many refused calls, and none accepted, it is the domain or the account that is refused."""
+AFTER_SECONDS = 0.001
+"""How much later than an answer the next one is at least."""
 ASIDE_UNTIL_FOUND = 2
 """After so many bad targets in one call, halves are sent as they come: laying them aside pays for a few only."""
 
@@ -53,6 +68,10 @@ class Reply(msgspec.Struct, frozen=True):
     error: CdnError | None = None
     was_refused_before: bool = False
     """Whether the day's quota has refused a call of this unit before, though a reading since said otherwise."""
+    refusals: int = 0
+    """How many calls before this one were refused for their domain or as everything's, with none accepted since."""
+    is_last: bool = True
+    """Whether no other call is to be made in this round."""
 
 
 def of_reply(reply: Reply, facts: Facts, decision: Decision) -> None:
@@ -73,7 +92,9 @@ def of_reply(reply: Reply, facts: Facts, decision: Decision) -> None:
         _minute_spent(reply, facts, decision)
     elif isinstance(error, QuotaSpent):
         _quota_spent(reply, facts, decision)
-    elif isinstance(error, AccountRefused | Unsent | Throttled):
+    elif isinstance(error, AccountRefused | Throttled):
+        _maybe_everything(reply, error, facts, decision)
+    elif isinstance(error, Unsent):
         _everything_waits(reply, error, facts, decision)
     elif isinstance(error, Refused):
         _refused(reply, error, facts, decision)
@@ -219,9 +240,35 @@ def _smaller(reply: Reply, left: tuple[Task, ...], wait: Wait, facts: Facts, dec
     else:
         decision.met("reply: nothing is left of the minute")
         limit = per_minute(wait.unit, facts.limits, facts.provider)
-        decision.books = books.minute_full(wait.unit, wait.domain, limit, now, facts.provider)
+        words = (reply.error.code, reply.error.message) if reply.error else ()
+        decision.books = books.minute_full(wait.unit, wait.domain, limit, now, facts.provider, *words)
     for task in left:
         decision.waits(task, Place(wait))
+
+
+def _maybe_everything(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
+    """Let others go, and then the parts of this call, where it may not be everything that is refused."""
+    call, books = reply.call, decision.books
+    if call.since and books.went_well_since(call.since):
+        decision.met("reply: refused as everything's, while others are accepted")
+        _refused(reply, error, facts, decision)
+        return
+    domains = by_domain(call.tasks)
+    parts = domains if len(domains) > 1 else in_parts(call.tasks, 2)
+    is_throttled = isinstance(error, Throttled)
+    most = THROTTLED_IN_A_ROW_MAX if is_throttled else REFUSED_IN_A_ROW_MAX
+    is_doubtful = is_throttled or books.went_well_since(reply.at - MEANWHILE_SECONDS)
+    if is_doubtful and reply.refusals < most and not (reply.is_last and len(parts) == 1):
+        decision.met("reply: refused as everything's, tried in parts")
+        left = [part for part in (call.other, call.aside, _behind(call)) if part]
+        since = call.since or reply.at + AFTER_SECONDS
+        decision.calls += [Call(part, reply.batch.id, since=since) for part in (*parts, *left)]
+        return
+    unit, domain = facts.provider.unit(call.target), call.target.domain
+    is_alone = len(by_target(call.tasks)) == 1 and not is_throttled
+    if is_alone and books.went_well_since(reply.at - MEANWHILE_SECONDS, unit, domain):
+        blame(call.tasks, error.code, error.message, decision)
+    _everything_waits(reply, error, facts, decision)
 
 
 def _everything_waits(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
@@ -241,21 +288,64 @@ def _everything_waits(reply: Reply, error: CdnError, facts: Facts, decision: Dec
 
 
 def _refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
-    call = reply.call
+    call, target = reply.call, reply.call.target
     domains = by_domain(call.tasks)
     if len(domains) > 1:
         decision.met("reply: refused, split by domain")
-        decision.calls += [Call(part, replaces=reply.batch.id) for part in domains]
+        decision.calls += [Call(part, reply.batch.id, since=call.since) for part in domains]
+        _rest_goes(call, reply.batch.id, decision)
         return
+    unit = facts.provider.unit(target)
+    begun = max(call.since, reply.at - MEANWHILE_SECONDS)
+    goes_well = decision.books.went_well_since(begun, unit, target.domain)
+    is_search, is_alone = reply.refusals < REFUSED_IN_A_ROW_MAX, len(by_target(call.tasks)) == 1
+    if not is_alone and (goes_well or call.halved) and is_search:
+        decision.met("reply: refused while its domain is accepted, halved")
+        since = call.since or reply.at + AFTER_SECONDS
+        decision.calls += [Call(part, reply.batch.id, since=since, halved=True) for part in in_parts(call.tasks, 2)]
+        _rest_goes(call, reply.batch.id, decision)
+    elif goes_well and is_alone:
+        decision.met("reply: refused alone while its domain is accepted")
+        blame(call.tasks, error.code, error.message, decision)
+        _rest_goes(call, reply.batch.id, decision)
+    elif call.since and is_alone and not reply.is_last and is_search:
+        decision.met("reply: refused alone, tried again after the others")
+        decision.calls.append(call)
+    else:
+        _domain_refused(reply, error, facts, decision)
+
+
+def _domain_refused(reply: Reply, error: CdnError, facts: Facts, decision: Decision) -> None:
     decision.met("reply: a domain is refused")
+    call = reply.call
     hold_domain(call.tasks, error.code, error.message, facts, decision, decision.now)
     slot = trouble_of(facts.provider.unit(call.target), call.target.domain).slot
-    if not decision.books.holds[slot].told:
+    if not decision.books.holds[slot].told and not isinstance(error, Throttled):
         decision.books = decision.books.told([slot])
         _alarm_of_domain(error, call.target.domain, decision)
     left = (*call.other, *call.aside, *_behind(call))
     for task in left:
         decision.waits(task, Place(trouble_of(facts.provider.unit(task.target), task.domain)))
+
+
+def blame(tasks: tuple[Task, ...], code: str, message: str, decision: Decision) -> None:
+    """The call of one target came to nothing while others of its domain went."""
+    decision.superseded([task for task in tasks if task.is_control], "it went only to tell whether the CDN works")
+    for task in tasks:
+        if task.is_control:
+            continue
+        blamed = task.blamed + 1
+        after = msgspec.structs.replace(
+            task, calls_tried=task.calls_tried + 1, unknowns=task.unknowns + 1, blamed=blamed
+        )
+        if blamed >= BLAMED_TRIES_MAX:
+            decision.met("blamed, given up")
+            why = f"{blamed} calls for it alone came to nothing while others of its domain were accepted"
+            decision.gives_up(task, after, code, f"{why}: {message}" if message else why)
+        else:
+            decision.met("blamed, goes again later")
+            told = message or "others of its domain were accepted meanwhile"
+            decision.again(task, after, Step(decision.now, Result.UNCERTAIN, code, told), blamed_pause(blamed))
 
 
 def hold_domain(

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from shared.core.decide.moves import Decision, Facts
-from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, hold_domain, hold_target
+from shared.core.decide.replies import SERVICE_PAUSE_SECONDS, blame, hold_domain, hold_target
 from shared.core.plan.books import SERVICE
-from shared.core.plan.retry import BLAMED_TRIES_MAX, MEANWHILE_SECONDS, blamed_pause
+from shared.core.plan.retry import MEANWHILE_SECONDS
 from shared.core.plan.split import by_domain, by_target, in_parts
 from shared.core.task.model import (
     TEXT_CHARACTERS_MAX,
@@ -197,7 +197,7 @@ def _of_domain(each: Asked, tasks: tuple[Task, ...], facts: Facts, decision: Dec
         for part in in_parts(tasks, PARTS_OF_UNKNOWN):
             _again(part, f"{each.batch.id} {part[0].url}", decision)
     else:
-        _blamed(tasks, decision)
+        blame(tasks, NOTHING, "", decision)
 
 
 def _is_troubled(unit: str, domain: str, decision: Decision) -> bool:
@@ -235,21 +235,6 @@ def _hold_everything(begun: float, decision: Decision) -> None:
     due = max(decision.now, begun + SERVICE_PAUSE_SECONDS)
     if not decision.books.is_held(SERVICE, begun):  # a probe that was lost has been counted when it was
         decision.books = decision.books.hold(SERVICE, due, decision.now, NOTHING, NOTHING_TOLD, failed=True)
-
-
-def _blamed(tasks: tuple[Task, ...], decision: Decision) -> None:
-    """The call of one target came to nothing while others of its domain went."""
-    for task in tasks:
-        blamed = task.blamed + 1
-        after = msgspec.structs.replace(_tried(task), blamed=blamed)
-        if blamed >= BLAMED_TRIES_MAX:
-            decision.met("unknown: blamed, given up")
-            why = f"{blamed} calls for it alone came to nothing while others of its domain were accepted"
-            decision.gives_up(task, after, NOTHING, why)
-        else:
-            decision.met("unknown: blamed, goes again later")
-            step = Step(decision.now, Result.UNCERTAIN, NOTHING, "others of its domain were accepted meanwhile")
-            decision.again(task, after, step, blamed_pause(blamed))
 
 
 def _again(tasks: tuple[Task, ...], mark: str, decision: Decision) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from shared.core.plan.limits import Limits
+from shared.core.plan.retry import trouble_pause
 from shared.core.task.model import Batch, Lane, Target
 from shared.core.task.notes import NoteKey
 from shared.core.task.provider import Provider
-from shared.core.task.waits import Wait, Why, quota_of, trouble_of, wait_of
+from shared.core.task.waits import Wait, Why, minute_of_domain, quota_of, trouble_of, wait_of
 
 DAY_SECONDS = 86_400
 MINUTE_SECONDS = 60
@@ -22,10 +23,28 @@ HELD_READING_SECONDS_MAX = 50.0
 PROBE_ENDS_SECONDS = 885.0
 """How long the next probe of a failing origin waits for the last one's end."""
 ORIGIN_FORGOTTEN_SECONDS = 6 * 3_600.0
+MINUTES_IN_VAIN_MAX = 3
+"""After so many minutes that left a domain nothing, what waits for its next one is held back ever longer."""
+HOLD_FORGOTTEN_SECONDS = 86_400.0
+"""What nothing has tried for this long after its time, nothing has waited for."""
 DOMAINS_REMEMBERED_MAX = 200
 HOLDS_MAX = 500
 SERVICE, ACCOUNT, FLOW = "service", "account", "flow"
 """Holds of everything: the CDN is in trouble, or refuses the account, or its flow control asks for a pause."""
+
+_LISTING = "list"
+
+
+def listing_of(domain: str, row_type: str) -> str:
+    """Name the hold of a listing of the task list, of one domain and type: nothing but looks waits for it."""
+    return f"{_LISTING}+{row_type}+{domain}"
+
+
+def listed_by(slot: str) -> tuple[str, str] | None:
+    """Read the domain and type from such a name; None for any other hold."""
+    name, _, rest = slot.partition("+")
+    row_type, _, domain = rest.partition("+")
+    return (domain, row_type) if name == _LISTING else None
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -77,12 +96,19 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     good: dict[str, dict[str, Good]] = {}
     kept: bool = False
     """Whether records wait for the log store, so that newer ones have to wait behind them."""
+    probes: int = 0
+    """How many probes of everything went before the last was accepted: the next one is another."""
     looked: dict[str, float] = {}
     """Of calls of unknown outcome: when (epoch seconds) the task list was first seen to have no row of them."""
+    unread_at: float = 0.0
+    """When (epoch seconds) the quota could not be read the last time, since it was read."""
+    unread: int = 0
+    """How often in a row it could not be."""
 
     def at(self, now: float, provider: Provider) -> Books:
-        """Forget what a new day or a new minute has made obsolete."""
+        """Forget what a new day or a new minute has made obsolete, and holds of what nothing waits for any more."""
         books, day = self, day_of(now, provider)
+        books = books.lift(*(slot for slot, hold in self.holds.items() if now - hold.due > HOLD_FORGOTTEN_SECONDS))
         if books.remaining and day_of(books.read_at, provider) != day:
             books = msgspec.structs.replace(books, read_at=0.0, remaining={})
         if books.day != day:
@@ -95,11 +121,21 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def needs_reading(self, now: float) -> bool:
         """Whether the quota should be asked for before anything is planned."""
         is_held = any(slot.startswith(Why.QUOTA.value) for slot in self.holds)
+        if self.unread:
+            most = 2 * HELD_READING_SECONDS_MAX if is_held else QUOTA_READING_SECONDS_MAX
+            if now - self.unread_at <= min(HELD_READING_SECONDS_MAX * 2.0 ** min(self.unread - 1, 10), most):
+                return False
         return now - self.read_at > (HELD_READING_SECONDS_MAX if is_held else QUOTA_READING_SECONDS_MAX)
+
+    def quota_unread(self, now: float) -> Books:
+        """Note that the quota could not be read: it is tried again ever later, for each try may take its time."""
+        return msgspec.structs.replace(self, unread_at=now, unread=self.unread + 1)
 
     def with_reading(self, quota: Quota, now: float, limits: Limits) -> Books:
         """Take over a reading of the quota, and lift what waited for units that are there now."""
-        books = msgspec.structs.replace(self, read_at=now, total=quota.total, remaining=quota.remaining)
+        books = msgspec.structs.replace(
+            self, read_at=now, total=quota.total, remaining=quota.remaining, unread_at=0.0, unread=0
+        )
         left = [unit for unit in quota.remaining if spendable(books, unit, Lane.OVERWRITTEN, limits) > 0]
         return books.lift(*(quota_of(unit).slot for unit in left))
 
@@ -126,7 +162,10 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         books = msgspec.structs.replace(self, good={**self.good, unit: remembered})
         troubles = [trouble_of(unit, domain).slot for domain in batch.domains]
         stays = [slot for slot in troubles if slot in books.holds and books.holds[slot].until_done]
-        books = books.lift(SERVICE, ACCOUNT, *(slot for slot in troubles if slot not in stays))
+        probes = sum(self.holds[name].tries + 1 for name in (SERVICE, ACCOUNT) if name in self.holds)
+        books = msgspec.structs.replace(books, probes=books.probes + probes)
+        minutes = [minute_of_domain(unit, domain).slot for domain in batch.domains]
+        books = books.lift(SERVICE, ACCOUNT, *minutes, *(slot for slot in troubles if slot not in stays))
         later = {slot: msgspec.structs.replace(books.holds[slot], due=now + PROBE_ENDS_SECONDS) for slot in stays}
         return msgspec.structs.replace(books, holds={**books.holds, **later})
 
@@ -144,11 +183,19 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         remaining = {**books.remaining, unit: 0}
         return msgspec.structs.replace(books, read_at=books.read_at or now, remaining=remaining)
 
-    def minute_full(self, unit: str, domain: str, limit: int, now: float, provider: Provider) -> Books:
-        """Book that the API called this minute spent for a domain."""
-        books = self.at(now, provider)
-        full = {**books.in_minute.get(unit, {}), domain: limit}
-        return msgspec.structs.replace(books, in_minute={**books.in_minute, unit: full})
+    def minute_full(
+        self, unit: str, domain: str, limit: int, now: float, provider: Provider, code: str = "", message: str = ""
+    ) -> Books:
+        """Book that the API called this minute spent for a domain; until a call is accepted this counts minutes."""
+        books, slot = self.at(now, provider), minute_of_domain(unit, domain).slot
+        of_unit = books.in_minute.get(unit, {})
+        is_new = of_unit.get(domain, 0) < limit
+        books = msgspec.structs.replace(books, in_minute={**books.in_minute, unit: {**of_unit, domain: limit}})
+        if not is_new:
+            return books
+        tries = books.holds[slot].tries + 1 if slot in books.holds else 1
+        pause = trouble_pause(tries) if tries > MINUTES_IN_VAIN_MAX else 0.0
+        return books.hold(slot, now + pause, now, code, message, failed=True)
 
     def hold(
         self, slot: str, due: float, now: float, code: str = "", message: str = "", *, failed: bool = False
@@ -167,6 +214,10 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(
             self, holds={name: hold for name, hold in self.holds.items() if name not in slots}
         )
+
+    def without_listings(self, needed: Collection[str] = ()) -> Books:
+        """Hold back no listing that nobody needs any more."""
+        return self.lift(*(slot for slot in self.holds if listed_by(slot) and slot not in needed))
 
     def is_held(self, slot: str, now: float) -> bool:
         """Whether something is held back now."""
@@ -223,7 +274,7 @@ def is_free(note: NoteKey, books: Books, limits: Limits, provider: Provider, now
         return spendable(books, wait.unit, Lane(min(note.lane, Lane.PREFETCH)), limits) > 0
     if wait.why is Why.MINUTE:
         used = books.in_minute.get(wait.unit, {}).get(wait.domain, 0)
-        return used < per_minute(wait.unit, limits, provider)
+        return used < per_minute(wait.unit, limits, provider) and not books.is_held(wait.slot, now)
     return not books.is_held(wait.slot, now)
 
 

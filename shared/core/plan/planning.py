@@ -39,7 +39,9 @@ class Call(msgspec.Struct, frozen=True):
 
     What the search for a bad target remembers: `aside` are tasks to send once that is found, `other` is the half that
     holds it if this one does not; `found` counts those found so far, `replaces` names the refused call it is a part of.
-    `shrunk` tells of one that a minute or a day did not leave as a whole.
+    `shrunk` tells of one that a minute or a day did not leave as a whole. `since` is when (epoch seconds) it was first
+    refused, as it or as a part of more, though that need not be for what is in it; `halved` tells that its domain was
+    accepted then.
     """
 
     tasks: tuple[Task, ...]
@@ -49,6 +51,8 @@ class Call(msgspec.Struct, frozen=True):
     aside: tuple[Task, ...] = ()
     found: int = 0
     shrunk: Shrunk | None = None
+    since: float = 0.0
+    halved: bool = False
 
     @property
     def target(self) -> Target:
@@ -153,7 +157,7 @@ def _probe_of_everything(asked: Sequence[_Asked], known: Refreshes, budget: _Bud
     probes = [each for each in allowed if not each.is_suspect] or allowed
     if not probes:
         return Plan(waits=waits)
-    tries = sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
+    tries = books.probes + sum(books.holds[name].tries for name in (SERVICE, ACCOUNT) if name in books.holds)
     by_domain: dict[str, list[_Asked]] = {}
     for each in probes:
         by_domain.setdefault(each.target.domain, []).append(each)

@@ -23,6 +23,11 @@ _BLAMED_PAUSES_SECONDS = (45.0, 45.0, 105.0, 225.0, 465.0)
 _TROUBLE_PAUSES_SECONDS = (55.0, 55.0, 55.0, 115.0, 235.0, 475.0, 885.0)
 """A domain in trouble is tried each minute at first, and at most every fifteen minutes later."""
 
+_LOOK_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0, 55.0)
+"""A listing that tells nothing new is asked for ever more seldom, but each minute: rows may appear late."""
+LOOKS_SKIPPED_BY_FAILURE = 3
+"""A listing that fails is left alone as long as one that has told nothing new so many times."""
+
 _ORIGIN_LACKS = re.compile(r"StatusCode4(?:04|10)")
 
 
@@ -48,6 +53,16 @@ def blamed_pause(blamed: int) -> float:
 def trouble_pause(tries: int) -> float:
     """How long a domain in trouble is left alone after the n-th try."""
     return _TROUBLE_PAUSES_SECONDS[min(max(tries, 1), len(_TROUBLE_PAUSES_SECONDS)) - 1]
+
+
+def look_pause(tries: int) -> float:
+    """How long a listing is left alone that has told nothing new n times."""
+    return _LOOK_PAUSES_SECONDS[min(max(tries, 1), len(_LOOK_PAUSES_SECONDS)) - 1]
+
+
+def failed_look_pause(tries: int) -> float:
+    """How long a listing is left alone that has failed n times."""
+    return look_pause(tries + LOOKS_SKIPPED_BY_FAILURE)
 
 
 def backoff(attempt: int, chance: float) -> float:

@@ -176,7 +176,7 @@ def test_a_single_target_is_blamed_where_others_of_its_domain_went() -> None:
     assert [(Result.DEFERRED, NOTHING, words, NOW + 45), (Result.DEFERRED, NOTHING, words, NOW + 105)] == [
         (each.result, each.code, each.message, each.due) for each in decision.outcomes
     ]
-    assert {"unknown: blamed, goes again later"} == decision.branches
+    assert {"blamed, goes again later"} == decision.branches
 
 
 @pytest.mark.parametrize(("blamed", "is_over"), [(BLAMED_TRIES_MAX - 2, False), (BLAMED_TRIES_MAX - 1, True)])
@@ -198,7 +198,7 @@ def test_what_is_blamed_for_the_last_time_is_given_up(blamed: int, *, is_over: b
             move.task.blamed,
             [step.result for step in move.task.history],
         )
-        assert {"unknown: blamed, given up"} == decision.branches
+        assert {"blamed, given up"} == decision.branches
 
 
 def test_trouble_is_of_a_unit_of_a_domain() -> None:
