@@ -103,24 +103,43 @@ def _groups(some: Group, most: int) -> Iterator[Group]:
         yield group
 
 
+def _rows(kit: Kit, ids: Sequence[str], until: float) -> list[CdnTask]:
+    """Ask for the rows of task ids, in as few calls as they fit. Raises `CdnError`."""
+    most = kit.provider.ids_per_status_call
+    rows: list[CdnTask] = []
+    for start in range(0, len(ids), most):
+        rows += kit.cdn.tasks_by_id(ids[start : start + most], lambda: kit.clock() < until).rows
+        kit.sleep(1.0 / kit.provider.status_calls_per_second)
+    return rows
+
+
+def _rows_if_taken(kit: Kit, task_id: str, until: float) -> list[CdnTask]:
+    """Ask for the rows of one id; of one that the CDN does not take there are none. Raises other `CdnError`s.
+
+    That an id is not taken does not say that its tasks have failed: they run until their time is over.
+    """
+    try:
+        return _rows(kit, [task_id], until)
+    except Rejected as error:
+        kit.report.warning("the CDN does not take a task's id; it is asked for again", code=error.code)
+        return []
+
+
 def _follow(kit: Kit, run: Invocation, group: Group, session: Session, counts: dict[str, int], until: float) -> bool:
     """Ask for the rows of a group and act on them. False where the CDN does not answer."""
     ids = list(dict.fromkeys(task_id for _, each in group for task_id in each.task_ids))
-    rows: list[CdnTask] = []
-    forgotten: tuple[str, str] | None = None
-    most = kit.provider.ids_per_status_call
     try:
-        for start in range(0, len(ids), most):
-            rows += kit.cdn.tasks_by_id(ids[start : start + most], lambda: kit.clock() < until).rows
-            kit.sleep(1.0 / kit.provider.status_calls_per_second)
-    except Rejected as error:
-        if len(group) > 1:
-            return all(_follow(kit, run, [each], session, counts, until) for each in group)
-        forgotten = (error.code, error.message)
+        try:
+            rows = _rows(kit, ids, until)
+        except Rejected:
+            if len(group) > 1:
+                parts = ([each] for each in group)
+                return all(kit.clock() < until and _follow(kit, run, part, session, counts, until) for part in parts)
+            rows = [row for task_id in ids for row in _rows_if_taken(kit, task_id, until)]
     except CdnError as error:
         kit.report.warning("the CDN did not tell of its tasks; they are asked for again", code=error.code)
         return False
-    followed = tuple(Followed(key, each, tuple(rows), forgotten) for key, each in group)
+    followed = tuple(Followed(key, each, tuple(rows)) for key, each in group)
     decision = decide(Snapshot(session.books, followed=followed), kit.facts, kit.clock())
     apply(kit, run, decision, session)
     session.next_round()

@@ -19,7 +19,7 @@ COUNT = 300
 
 @pytest.mark.parametrize(("write_seconds", "step"), [(0.02, 15), (0.8, 150)])
 def test_refused_records_among_many_are_set_aside_alone(write_seconds: float, step: int) -> None:
-    """In one object of hundreds some are refused: the others are in the log, each once, over as many ticks as needed."""
+    """Of hundreds in one object some are refused: the others are in the log, each once, after some ticks."""
     world = World(options=Options(latencies={**LATENCIES, "sls": write_seconds}))
     keys = [f"{number}.html" for number in range(COUNT)]
     bad = set(keys[7::step])

@@ -24,7 +24,7 @@ from shared.cloud.provider import replies
 from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.provider.signature import authorization, body_hash, canonical_query
 from shared.cloud.session import UNTRUSTED, fault_told
-from shared.core.errors import CdnError, OutcomeUnknown, Unsent
+from shared.core.errors import CdnError, OutcomeUnknown, Rejected, Unsent
 from shared.core.foreign import foreign
 from shared.core.plan.books import Quota
 from shared.core.task.model import Form
@@ -192,13 +192,18 @@ class Cdn:
 
         An id may carry rows of other calls made in the same second, and rows may be missing at first. Where there are
         more rows than came, they are read from the task list, id by id, while `go_on` says so; the answer tells whether
-        it is complete.
+        it is complete. A single id that this operation does not take is looked for in the task list too.
         """
         if len(ids) > ALIBABA_CDN.ids_per_status_call:
             raise ValueError(f"{len(ids)} task ids; a call takes {ALIBABA_CDN.ids_per_status_call}")
-        found = replies.page(
-            self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)}), self._keys.secrets()
-        )
+        try:
+            reply = self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)})
+        except Rejected:
+            if len(ids) > 1:
+                raise
+            self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
+            return self._paged(lambda number: self.tasks(task_id=ids[0], page=number), PAGES_BY_ID_MAX, go_on)
+        found = replies.page(reply, self._keys.secrets())
         return found if found.total <= len(found.rows) else self._rest(ids, found, go_on)
 
     def listed(
