@@ -3,16 +3,16 @@
 Rules:
 
 1. What follows a call is durable before the call is forgotten, group by group.
-2. While a call's outcome is unknown, the calls of shortly before it stay: they tell whose the rows are.
+2. While a call's outcome is unknown, the calls of shortly before it for its targets stay: they tell whose the rows are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from shared.core.decide import Followed, Snapshot, decide
 from shared.core.errors import CdnError, Rejected
-from shared.core.task.model import Submission
+from shared.core.task.model import Submission, Target
 from shared.core.task.rows import CdnTask
 from shared.core.task.stored import CallKey
 from shared.flow.apply import Session, apply
@@ -25,6 +25,8 @@ WITNESS_SECONDS = 5.0
 """Rows have whole seconds of the CDN's clock, so what is this close in time cannot be told apart by its rows."""
 
 Group = list[tuple[CallKey, Submission]]
+Unknown = list[tuple[CallKey, frozenset[Target]]]
+"""Calls of unknown outcome, and what they ask for."""
 
 
 def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = ()) -> dict[str, object]:
@@ -38,12 +40,12 @@ def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = 
     counts = {"done": 0, "failed": 0, "prefetch_follows": 0, "running": 0}
     session = Session(taken.books, old_leases=taken.old)
     try:
-        keys = _due(kit, task_ids)
+        keys, unknown = _due(kit, task_ids)
         if keys:
             waiting_records, _ = kit.spool.kept(most=1)
             session.books = session.books.with_kept(is_kept=bool(waiting_records))
         for start in range(0, len(keys), CALLS_PER_READ):
-            some = _read(kit, keys[start : start + CALLS_PER_READ], task_ids)
+            some = _read(kit, keys[start : start + CALLS_PER_READ], task_ids, unknown)
             if not _settled(kit, run, some, session, counts, until):
                 break
     finally:
@@ -59,8 +61,8 @@ def _settled(kit: Kit, run: Invocation, some: Group, session: Session, counts: d
     return True
 
 
-def _due(kit: Kit, task_ids: Collection[str]) -> list[CallKey]:
-    """List the calls to look at now; the one whose look is most overdue first.
+def _due(kit: Kit, task_ids: Collection[str]) -> tuple[list[CallKey], Unknown]:
+    """List the calls to look at now, the one whose look is most overdue first; and calls of unknown outcome near them.
 
     Where its intent still lies beside it, a drain has died there: the next one has to settle the call's notes first.
     """
@@ -72,21 +74,35 @@ def _due(kit: Kit, task_ids: Collection[str]) -> list[CallKey]:
         if is_over or number + 1 >= PAGES_MAX or len(found) >= CALLS_PER_RUN_MAX:
             break
     if not found:
-        return []
+        return [], []
     intents = kit.spool.has_intents()
     unsettled = {key.call for key in intents}
-    return [key for key in found[:CALLS_PER_RUN_MAX] if key.call not in unsettled and not _is_witness(key, intents)]
+    due = [key for key in found[:CALLS_PER_RUN_MAX] if key.call not in unsettled]
+    near = [intent for intent in intents if any(_is_near(key, intent) for key in due)]
+    batches = kit.spool.intents(near) if near else {}
+    return due, [
+        (intent, frozenset(task.target for task in batches[intent.text].tasks))
+        for intent in near
+        if intent.text in batches
+    ]
 
 
-def _is_witness(key: CallKey, intents: Iterable[CallKey]) -> bool:
-    """Whether it was made so shortly before a call of unknown outcome that its rows could pass for that call's."""
-    return any(-WITNESS_SECONDS <= intent.created - key.created < 2 * WITNESS_SECONDS for intent in intents)
+def _is_near(key: CallKey, intent: CallKey) -> bool:
+    """Whether a call was made so shortly before one of unknown outcome that its rows could pass for that call's."""
+    return -WITNESS_SECONDS <= intent.created - key.created < 2 * WITNESS_SECONDS
 
 
-def _read(kit: Kit, keys: Sequence[CallKey], task_ids: Collection[str]) -> Group:
+def _is_witness(key: CallKey, submission: Submission, unknown: Unknown) -> bool:
+    """Whether its rows could pass for those of a call of unknown outcome, which has a target of its."""
+    near = [targets for intent, targets in unknown if _is_near(key, intent)]
+    return any(task.target in targets for targets in near for task in submission.batch.tasks)
+
+
+def _read(kit: Kit, keys: Sequence[CallKey], task_ids: Collection[str], unknown: Unknown) -> Group:
     read = kit.spool.submissions(keys)
     there = [(key, read[key.text]) for key in keys if key.text in read]
-    return [(key, each) for key, each in there if not task_ids or not set(task_ids).isdisjoint(each.task_ids)]
+    own = [(key, each) for key, each in there if not task_ids or not set(task_ids).isdisjoint(each.task_ids)]
+    return [(key, each) for key, each in own if not _is_witness(key, each, unknown)]
 
 
 def _groups(some: Group, most: int) -> Iterator[Group]:
