@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from shared.core.errors import LogStoreDown, RecordsRefused
 from shared.core.task.model import Outcome, digest, json_bytes
@@ -12,8 +12,10 @@ from shared.flow.kit import Kit
 
 FLUSHED_BYTES_MAX = 8_000_000
 """How much of what was kept one step reads and writes at most; the rest is left to the next one."""
-FLUSHED_OBJECTS_MAX = 400
+FLUSHED_OBJECTS_MAX = 1_000
 FLUSHED_AT_ONCE = 20
+WRITTEN_TOGETHER_MAX = 500
+"""How many records of several objects go in one write: few enough to be one request."""
 PIECES_PER_OBJECT_MAX = 500
 
 
@@ -51,9 +53,13 @@ def flush(kit: Kit, until: float) -> bool:
 
 def _flush_some(kit: Kit, keys: Sequence[str], until: float) -> bool:
     """Write some objects of records, the oldest first, and delete them together; False where that has to wait."""
+    read = kit.spool.read_kept(keys)
+    if _written_together(kit, read.values()):
+        kit.spool.clean(kept=list(read))
+        return len(read) == len(keys)
     written: list[str] = []
     is_all = True
-    for key, outcomes in kit.spool.read_kept(keys).items():
+    for key, outcomes in read.items():
         left = _left(kit, outcomes, until)
         if left != [outcomes]:
             written.append(key)
@@ -62,6 +68,18 @@ def _flush_some(kit: Kit, keys: Sequence[str], until: float) -> bool:
             break
     kit.spool.clean(kept=written)
     return is_all and len(written) == len(keys)
+
+
+def _written_together(kit: Kit, some: Collection[Sequence[Outcome]]) -> bool:
+    """Write several small objects of records at once; False where each has to be looked at, or nothing is taken."""
+    together = [record for outcomes in some for record in outcomes]
+    if len(some) <= 1 or len(together) > WRITTEN_TOGETHER_MAX:
+        return False
+    try:
+        kit.outcomes.write(together)
+    except LogStoreDown:
+        return False
+    return True
 
 
 def _left(kit: Kit, outcomes: Sequence[Outcome], until: float) -> list[Sequence[Outcome]]:

@@ -19,7 +19,8 @@ from shared.flow.apply import Session, apply
 from shared.flow.kit import Invocation, Kit
 
 CALLS_PER_RUN_MAX = 500
-CALLS_PER_READ = 100
+CALLS_READ_FIRST, CALLS_PER_READ_MAX = 5, 100
+"""How many calls are read before the first of them are followed; each time twice as many, since reads may be slow."""
 PAGES_MAX = 20
 WITNESS_SECONDS = 5.0
 """Rows have whole seconds of the CDN's clock, so what is this close in time cannot be told apart by its rows."""
@@ -44,20 +45,32 @@ def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = 
         if keys:
             waiting_records, _ = kit.spool.kept(most=1)
             session.books = session.books.with_kept(is_kept=bool(waiting_records))
-        for start in range(0, len(keys), CALLS_PER_READ):
-            some = _read(kit, keys[start : start + CALLS_PER_READ], task_ids, unknown)
-            if not _settled(kit, run, some, session, counts, until):
+        for part in _parts(keys):
+            some = _read(kit, part, task_ids, unknown)
+            if not _settled(kit, run, some, session, counts, until) or kit.clock() >= until:
                 break
     finally:
         kit.spool.release(taken, session.books)
     return dict(counts)
 
 
+def _parts(keys: Sequence[CallKey]) -> Iterator[Sequence[CallKey]]:
+    start, count = 0, CALLS_READ_FIRST
+    while start < len(keys):
+        yield keys[start : start + count]
+        start, count = start + count, min(2 * count, CALLS_PER_READ_MAX)
+
+
 def _settled(kit: Kit, run: Invocation, some: Group, session: Session, counts: dict[str, int], until: float) -> bool:
-    """Follow some calls; False where time is up or the CDN does not answer: the rest waits."""
+    """Follow some calls; False where time is up or the CDN does not answer: the rest waits.
+
+    Time is looked at once something was followed: where reading alone takes all of it, nothing ever would be.
+    """
+    is_time_up = False
     for group in _groups(some, kit.provider.ids_per_status_call):
-        if kit.clock() >= until or not _follow(kit, run, group, session, counts, until):
+        if is_time_up or not _follow(kit, run, group, session, counts, until):
             return False
+        is_time_up = kit.clock() >= until
     return True
 
 
