@@ -3,28 +3,31 @@
 Rules:
 
 1. What follows a call is durable before the call is forgotten, group by group.
-2. While a call's outcome is unknown, the calls of shortly before it stay: they tell whose the rows are.
+2. While a call's outcome is unknown, the calls of shortly before it for its targets stay: they tell whose the rows are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from shared.core.decide import Followed, Snapshot, decide
 from shared.core.errors import CdnError, Rejected
-from shared.core.task.model import Submission
+from shared.core.task.model import Submission, Target
 from shared.core.task.rows import CdnTask
 from shared.core.task.stored import CallKey
 from shared.flow.apply import Session, apply
 from shared.flow.kit import Invocation, Kit
 
 CALLS_PER_RUN_MAX = 500
-CALLS_PER_READ = 100
+CALLS_READ_FIRST, CALLS_PER_READ_MAX = 5, 100
+"""How many calls are read before the first of them are followed; each time twice as many, since reads may be slow."""
 PAGES_MAX = 20
 WITNESS_SECONDS = 5.0
 """Rows have whole seconds of the CDN's clock, so what is this close in time cannot be told apart by its rows."""
 
 Group = list[tuple[CallKey, Submission]]
+Unknown = list[tuple[CallKey, frozenset[Target]]]
+"""Calls of unknown outcome, and what they ask for."""
 
 
 def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = ()) -> dict[str, object]:
@@ -38,29 +41,41 @@ def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = 
     counts = {"done": 0, "failed": 0, "prefetch_follows": 0, "running": 0}
     session = Session(taken.books, old_leases=taken.old)
     try:
-        keys = _due(kit, task_ids)
+        keys, unknown = _due(kit, task_ids)
         if keys:
             waiting_records, _ = kit.spool.kept(most=1)
             session.books = session.books.with_kept(is_kept=bool(waiting_records))
-        for start in range(0, len(keys), CALLS_PER_READ):
-            some = _read(kit, keys[start : start + CALLS_PER_READ], task_ids)
-            if not _settled(kit, run, some, session, counts, until):
+        for part in _parts(keys):
+            some = _read(kit, part, task_ids, unknown)
+            if not _settled(kit, run, some, session, counts, until) or kit.clock() >= until:
                 break
     finally:
         kit.spool.release(taken, session.books)
     return dict(counts)
 
 
+def _parts(keys: Sequence[CallKey]) -> Iterator[Sequence[CallKey]]:
+    start, count = 0, CALLS_READ_FIRST
+    while start < len(keys):
+        yield keys[start : start + count]
+        start, count = start + count, min(2 * count, CALLS_PER_READ_MAX)
+
+
 def _settled(kit: Kit, run: Invocation, some: Group, session: Session, counts: dict[str, int], until: float) -> bool:
-    """Follow some calls; False where time is up or the CDN does not answer: the rest waits."""
+    """Follow some calls; False where time is up or the CDN does not answer: the rest waits.
+
+    Time is looked at once something was followed: where reading alone takes all of it, nothing ever would be.
+    """
+    is_time_up = False
     for group in _groups(some, kit.provider.ids_per_status_call):
-        if kit.clock() >= until or not _follow(kit, run, group, session, counts, until):
+        if is_time_up or not _follow(kit, run, group, session, counts, until):
             return False
+        is_time_up = kit.clock() >= until
     return True
 
 
-def _due(kit: Kit, task_ids: Collection[str]) -> list[CallKey]:
-    """List the calls to look at now; the one whose look is most overdue first.
+def _due(kit: Kit, task_ids: Collection[str]) -> tuple[list[CallKey], Unknown]:
+    """List the calls to look at now, the one whose look is most overdue first; and calls of unknown outcome near them.
 
     Where its intent still lies beside it, a drain has died there: the next one has to settle the call's notes first.
     """
@@ -72,21 +87,35 @@ def _due(kit: Kit, task_ids: Collection[str]) -> list[CallKey]:
         if is_over or number + 1 >= PAGES_MAX or len(found) >= CALLS_PER_RUN_MAX:
             break
     if not found:
-        return []
+        return [], []
     intents = kit.spool.has_intents()
     unsettled = {key.call for key in intents}
-    return [key for key in found[:CALLS_PER_RUN_MAX] if key.call not in unsettled and not _is_witness(key, intents)]
+    due = [key for key in found[:CALLS_PER_RUN_MAX] if key.call not in unsettled]
+    near = [intent for intent in intents if any(_is_near(key, intent) for key in due)]
+    batches = kit.spool.intents(near) if near else {}
+    return due, [
+        (intent, frozenset(task.target for task in batches[intent.text].tasks))
+        for intent in near
+        if intent.text in batches
+    ]
 
 
-def _is_witness(key: CallKey, intents: Iterable[CallKey]) -> bool:
-    """Whether it was made so shortly before a call of unknown outcome that its rows could pass for that call's."""
-    return any(-WITNESS_SECONDS <= intent.created - key.created < 2 * WITNESS_SECONDS for intent in intents)
+def _is_near(key: CallKey, intent: CallKey) -> bool:
+    """Whether a call was made so shortly before one of unknown outcome that its rows could pass for that call's."""
+    return -WITNESS_SECONDS <= intent.created - key.created < 2 * WITNESS_SECONDS
 
 
-def _read(kit: Kit, keys: Sequence[CallKey], task_ids: Collection[str]) -> Group:
+def _is_witness(key: CallKey, submission: Submission, unknown: Unknown) -> bool:
+    """Whether its rows could pass for those of a call of unknown outcome, which has a target of its."""
+    near = [targets for intent, targets in unknown if _is_near(key, intent)]
+    return any(task.target in targets for targets in near for task in submission.batch.tasks)
+
+
+def _read(kit: Kit, keys: Sequence[CallKey], task_ids: Collection[str], unknown: Unknown) -> Group:
     read = kit.spool.submissions(keys)
     there = [(key, read[key.text]) for key in keys if key.text in read]
-    return [(key, each) for key, each in there if not task_ids or not set(task_ids).isdisjoint(each.task_ids)]
+    own = [(key, each) for key, each in there if not task_ids or not set(task_ids).isdisjoint(each.task_ids)]
+    return [(key, each) for key, each in own if not _is_witness(key, each, unknown)]
 
 
 def _groups(some: Group, most: int) -> Iterator[Group]:
@@ -103,24 +132,43 @@ def _groups(some: Group, most: int) -> Iterator[Group]:
         yield group
 
 
+def _rows(kit: Kit, ids: Sequence[str], until: float) -> list[CdnTask]:
+    """Ask for the rows of task ids, in as few calls as they fit. Raises `CdnError`."""
+    most = kit.provider.ids_per_status_call
+    rows: list[CdnTask] = []
+    for start in range(0, len(ids), most):
+        rows += kit.cdn.tasks_by_id(ids[start : start + most], lambda: kit.clock() < until).rows
+        kit.sleep(1.0 / kit.provider.status_calls_per_second)
+    return rows
+
+
+def _rows_if_taken(kit: Kit, task_id: str, until: float) -> list[CdnTask]:
+    """Ask for the rows of one id; of one that the CDN does not take there are none. Raises other `CdnError`s.
+
+    That an id is not taken does not say that its tasks have failed: they run until their time is over.
+    """
+    try:
+        return _rows(kit, [task_id], until)
+    except Rejected as error:
+        kit.report.warning("the CDN does not take a task's id; it is asked for again", code=error.code)
+        return []
+
+
 def _follow(kit: Kit, run: Invocation, group: Group, session: Session, counts: dict[str, int], until: float) -> bool:
     """Ask for the rows of a group and act on them. False where the CDN does not answer."""
     ids = list(dict.fromkeys(task_id for _, each in group for task_id in each.task_ids))
-    rows: list[CdnTask] = []
-    forgotten: tuple[str, str] | None = None
-    most = kit.provider.ids_per_status_call
     try:
-        for start in range(0, len(ids), most):
-            rows += kit.cdn.tasks_by_id(ids[start : start + most], lambda: kit.clock() < until).rows
-            kit.sleep(1.0 / kit.provider.status_calls_per_second)
-    except Rejected as error:
-        if len(group) > 1:
-            return all(_follow(kit, run, [each], session, counts, until) for each in group)
-        forgotten = (error.code, error.message)
+        try:
+            rows = _rows(kit, ids, until)
+        except Rejected:
+            if len(group) > 1:
+                parts = ([each] for each in group)
+                return all(kit.clock() < until and _follow(kit, run, part, session, counts, until) for part in parts)
+            rows = [row for task_id in ids for row in _rows_if_taken(kit, task_id, until)]
     except CdnError as error:
         kit.report.warning("the CDN did not tell of its tasks; they are asked for again", code=error.code)
         return False
-    followed = tuple(Followed(key, each, tuple(rows), forgotten) for key, each in group)
+    followed = tuple(Followed(key, each, tuple(rows)) for key, each in group)
     decision = decide(Snapshot(session.books, followed=followed), kit.facts, kit.clock())
     apply(kit, run, decision, session)
     session.next_round()

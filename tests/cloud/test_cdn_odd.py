@@ -262,11 +262,12 @@ def test_several_ids_are_completed_one_by_one() -> None:
 
 
 def test_a_look_up_reads_so_many_pages_and_no_more() -> None:
-    """What is not read then is said to be missing, not to be nothing."""
+    """What is not read then is said to be missing, not to be nothing; the first page of each id is read."""
     api = Listing({"1": 2_000, "2": 2_000, "3": 50})
     found = api.cdn.tasks_by_id(["1", "2", "3"])
     assert PAGES_BY_ID_MAX + 1 == len(api.calls)
-    assert (4_050, 3_000, False) == (found.total, len(found.rows), found.is_complete)
+    assert (4_050, 2_950, False) == (found.total, len(found.rows), found.is_complete)
+    assert 50 == sum(row.task_id == "3" for row in found.rows)
 
 
 @pytest.mark.parametrize("fails_at", [2, 3, 4])

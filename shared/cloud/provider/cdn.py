@@ -24,7 +24,7 @@ from shared.cloud.provider import replies
 from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.provider.signature import authorization, body_hash, canonical_query
 from shared.cloud.session import UNTRUSTED, fault_told
-from shared.core.errors import CdnError, OutcomeUnknown, Unsent
+from shared.core.errors import CdnError, OutcomeUnknown, Rejected, Unsent
 from shared.core.foreign import foreign
 from shared.core.plan.books import Quota
 from shared.core.task.model import Form
@@ -192,13 +192,18 @@ class Cdn:
 
         An id may carry rows of other calls made in the same second, and rows may be missing at first. Where there are
         more rows than came, they are read from the task list, id by id, while `go_on` says so; the answer tells whether
-        it is complete.
+        it is complete. A single id that this operation does not take is looked for in the task list too.
         """
         if len(ids) > ALIBABA_CDN.ids_per_status_call:
             raise ValueError(f"{len(ids)} task ids; a call takes {ALIBABA_CDN.ids_per_status_call}")
-        found = replies.page(
-            self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)}), self._keys.secrets()
-        )
+        try:
+            reply = self._call("DescribeRefreshTaskById", query={"TaskId": ",".join(ids)})
+        except Rejected:
+            if len(ids) > 1:
+                raise
+            self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
+            return self._paged(lambda number: self.tasks(task_id=ids[0], page=number), PAGES_BY_ID_MAX, go_on)
+        found = replies.page(reply, self._keys.secrets())
         return found if found.total <= len(found.rows) else self._rest(ids, found, go_on)
 
     def listed(
@@ -230,29 +235,47 @@ class Cdn:
         return replies.quota(self._call("DescribeRefreshQuota"), self._keys.secrets())
 
     def _rest(self, ids: Sequence[str], found: Page, go_on: Callable[[], bool]) -> Page:
-        """Read from the task list what a look-up by ids left out; as many pages as a look may take."""
+        """Read from the task list what a look-up by ids left out; as many pages as a look may take.
+
+        The first page of each id comes first, so that one of many rows keeps no other from being seen. Who has the
+        further pages differs from look to look, so that they are not the same ids' each time.
+        """
+        listed: dict[str, Page] = {}
+        for task_id in ids:
+            if not go_on():
+                break
+            listed[task_id] = self._listed_id(task_id, 1, go_on)
+        pages = PAGES_BY_ID_MAX - len(listed)
+        begin = int(self._time.own() * 1_000) % len(ids)
+        for task_id in (*ids[begin:], *ids[:begin]):
+            first = listed.get(task_id)
+            if first is None or not first.rows or first.total <= len(first.rows) or pages <= 0 or not go_on():
+                continue
+            listed[task_id] = self._listed_id(task_id, 1 + pages, go_on, first)
+            pages -= max(1, -(-len(listed[task_id].rows) // PAGE_SIZE_MAX) - 1)
         rows: list[CdnTask] = []
-        total, pages = 0, PAGES_BY_ID_MAX
+        total = 0
         for task_id in ids:
             own = Page(tuple(row for row in found.rows if row.task_id == task_id), 0)
-            if pages > 0 and go_on():
-                listed = self._listed_id(task_id, pages, go_on)
-                pages -= max(1, -(-len(listed.rows) // PAGE_SIZE_MAX))
-                own = listed if len(listed.rows) >= len(own.rows) else own
+            told = listed.get(task_id, own)
+            own = told if len(told.rows) >= len(own.rows) else own
             rows += own.rows
             total += max(own.total, len(own.rows))
         return Page(tuple(rows), max(total, found.total))
 
-    def _listed_id(self, task_id: str, pages_max: int, go_on: Callable[[], bool]) -> Page:
-        self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
+    def _listed_id(self, task_id: str, pages_max: int, go_on: Callable[[], bool], first: Page | None = None) -> Page:
+        if first is None:
+            self._sleep(1.0 / ALIBABA_CDN.list_calls_per_second)
         try:
-            return self._paged(lambda number: self.tasks(task_id=task_id, page=number), pages_max, go_on)
+            return self._paged(lambda number: self.tasks(task_id=task_id, page=number), pages_max, go_on, first)
         except CdnError:
             return Page((), 0)  # what is known already has to do for now
 
-    def _paged(self, ask: Callable[[int], Page], pages_max: int, go_on: Callable[[], bool]) -> Page:
+    def _paged(
+        self, ask: Callable[[int], Page], pages_max: int, go_on: Callable[[], bool], first: Page | None = None
+    ) -> Page:
         """Read pages until there are as many rows as are said to be; where a later page fails, what came before it."""
-        found = ask(1)
+        found = first or ask(1)
         rows, total = list(found.rows), found.total
         for number in range(2, pages_max + 1):
             if total <= len(rows) or not found.rows or not go_on():

@@ -16,7 +16,7 @@ from shared.core.decide.moves import Alarm, Decision, Facts
 from shared.core.plan.retry import FAILED_TRIES_MAX, failed_pause, is_hopeless, trouble_pause
 from shared.core.task.model import Kind, Result, Step, Submission, Task
 from shared.core.task.rows import CdnTask
-from shared.core.task.settlement import Settlement, all_failed, next_check, prefetch_after, settlement
+from shared.core.task.settlement import next_check, prefetch_after, settlement
 from shared.core.task.stored import CallKey
 
 ORIGIN_FAILURES_MAX = 3
@@ -24,21 +24,17 @@ ORIGIN_FAILURES_MAX = 3
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """An accepted call, and the rows of its ids; `forgotten` has the CDN's words where it does not know them."""
+    """An accepted call, and the rows of its ids, as far as they came."""
 
     key: CallKey
     submission: Submission
     rows: tuple[CdnTask, ...] = ()
-    forgotten: tuple[str, str] | None = None
 
 
 def of_followed(each: Followed, facts: Facts, decision: Decision) -> None:
     """Decide what follows an accepted call; what is still running is kept under the time of its next look."""
     submission, now = each.submission, decision.now
-    if each.forgotten:
-        settled: Settlement = all_failed(submission, *each.forgotten)
-    else:
-        settled = settlement(submission, each.rows, now, facts.provider)
+    settled = settlement(submission, each.rows, now, facts.provider)
     if settled.running:
         decision.met("followed: running")
         batch = msgspec.structs.replace(submission.batch, tasks=settled.running)

@@ -8,10 +8,10 @@ import msgspec
 
 from shared.core.decide.moves import Decision, Facts
 from shared.core.plan.books import next_reset
-from shared.core.plan.planning import joined, plan
+from shared.core.plan.planning import Plan, joined, plan
 from shared.core.task.model import Kind, Submission, Task, Try
 from shared.core.task.notes import Place
-from shared.core.task.waits import Why
+from shared.core.task.waits import REFRESH, Why
 
 REFRESH_LOOK_SECONDS = 50.0
 """How often prefetches that wait for refreshes of their URLs are looked at again."""
@@ -48,8 +48,31 @@ def of_waiting(waiting: Waiting, facts: Facts, decision: Decision) -> None:
     planned = joined(plan(tasks, decision.books, facts.limits, facts.provider, decision.now, refreshes), elsewhere)
     decision.superseded(planned.void, "the object was removed")
     decision.calls += planned.calls
+    outdated = _outdated(planned, elsewhere)
+    if outdated:
+        decision.met("waiting: a later prefetch of the same object waits too")
+        decision.superseded(outdated.values(), "a later change of the object is prefetched")
     for task, place in planned.waits:
-        _wait(task, place, facts, decision)
+        if task.this_try not in outdated:
+            _wait(task, place, facts, decision)
+
+
+def _outdated(planned: Plan, elsewhere: Iterable[Task]) -> dict[Try, Task]:
+    """Of prefetches of one object that wait for refreshes of their URL, find all but the latest change's.
+
+    Each refresh of an object that changes without end brings one more, and none can go before the last refresh is done.
+    """
+    waits = [task for task, place in planned.waits if place.wait == REFRESH]
+    following = {(task.target, task.cause.source) for task in waits}
+    others = [task for task in elsewhere if (task.target, task.cause.source) in following and task not in planned.void]
+    latest: dict[object, Task] = {}
+    outdated: dict[Try, Task] = {}
+    for task in sorted((*waits, *others), key=lambda task: (task.cause.time, task.this_try)):
+        before = latest.get((task.target, task.cause.source))
+        if before is not None and before.this_try != task.this_try:
+            outdated[before.this_try] = before
+        latest[task.target, task.cause.source] = task
+    return outdated
 
 
 def _left(tasks: Iterable[Task], waiting: Waiting) -> list[Task]:

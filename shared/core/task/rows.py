@@ -24,7 +24,7 @@ class RowState(str, Enum):
 
 
 _STATES = {
-    "complete": RowState.COMPLETE,
+    **dict.fromkeys(("complete", "completed", "success", "succeeded", "finished", "done"), RowState.COMPLETE),
     "failed": RowState.FAILED,
     "timeout": RowState.FAILED,
     "canceled": RowState.FAILED,

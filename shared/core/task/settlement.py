@@ -49,11 +49,6 @@ def settlement(submission: Submission, rows: Iterable[CdnTask], now: float, prov
     return Settlement(tuple(done), tuple(failed), tuple(running))
 
 
-def all_failed(submission: Submission, code: str, message: str) -> Settlement:
-    """The settlement of a submission whose ids the CDN does not know (any more)."""
-    return Settlement(failed=tuple((task, code, message) for task in submission.batch.tasks))
-
-
 def next_check(submission: Submission, now: float) -> float:
     """When to look at a running submission again, in epoch seconds."""
     age = now - submission.accepted

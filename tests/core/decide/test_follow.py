@@ -38,9 +38,9 @@ def failed(task: Task, description: str = "InternalError") -> CdnTask:
     return row(task, RowState.FAILED, description)
 
 
-def followed(*tasks: Task, rows: list[CdnTask] | None = None, books: Books | None = None, **told: object) -> Decision:
+def followed(*tasks: Task, rows: list[CdnTask] | None = None, books: Books | None = None) -> Decision:
     """Decide about an accepted call."""
-    each = msgspec.structs.replace(Followed(KEY, submission(*tasks), tuple(rows or ())), **told)
+    each = Followed(KEY, submission(*tasks), tuple(rows or ()))
     return decide(Snapshot(books or Books(), followed=(each,)), FACTS, NOW)
 
 
@@ -154,14 +154,6 @@ def test_what_is_given_up_is_the_try_that_it_was() -> None:
     """A move names the try that ends."""
     decision = followed(ONE, rows=[failed(ONE, "OriginReturnStatusCode404")])
     assert [ONE.this_try] == [move.before for move in decision.moves]
-
-
-def test_a_call_that_the_cdn_does_not_know_has_failed_as_a_whole() -> None:
-    """Whatever rows came, with the CDN's words."""
-    decision = followed(ONE, TWO, rows=[row(ONE)], forgotten=("InvalidTaskId.Malformed", "unknown id"))
-    assert dict.fromkeys((ONE.this_try, TWO.this_try), State.WAITING) == fates(decision)
-    assert {("InvalidTaskId.Malformed", "unknown id")} == {(each.code, each.message) for each in decision.outcomes}
-    assert [KEY] == decision.gone
 
 
 def test_no_task_of_a_call_is_lost() -> None:

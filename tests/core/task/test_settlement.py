@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.cloud.provider.facts import ALIBABA_CDN as CDN
 from shared.core.task.model import Batch, Form, Kind, Lane, Submission, Target, Task
 from shared.core.task.rows import CdnTask, RowState
-from shared.core.task.settlement import Settlement, all_failed, next_check, prefetch_after, settlement
+from shared.core.task.settlement import Settlement, next_check, prefetch_after, settlement
 from tests.strategies import NOW, make_task
 
 A = "https://a.example.com/"
@@ -78,11 +78,6 @@ def test_what_runs_until_the_cdn_is_about_to_forget_it_has_failed(age: float, *,
     assert TASKS[:1] == found.done
     assert (tuple((task, "Unfinished", words) for task in TASKS[1:]) if is_late else ()) == found.failed
     assert (() if is_late else TASKS[1:]) == found.running
-
-
-def test_what_the_cdn_does_not_know_has_failed() -> None:
-    """All of it, with the CDN's words."""
-    assert Settlement(failed=tuple((task, "C", "m") for task in TASKS)) == all_failed(submission(), "C", "m")
 
 
 @pytest.mark.parametrize(
