@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):
     """HTTP proxy for all calls (http:// or https:// and its host); empty means none."""
 
     log_level: str = "INFO"
-    """Least severe level that is printed."""
+    """Least severe level that is printed; `DEBUG` tells which cases each decision met."""
 
     @property
     def limits(self) -> Limits:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.core.decide import Decision, Move
 from shared.core.plan.books import Books
-from shared.core.task.model import ENDS, Batch, Result, State, Task, Try
+from shared.core.task.model import ENDS, Result, State, Task, Try
 from shared.core.task.notes import Note, Place, notes_of
 from shared.core.task.stored import Piece
 from shared.core.task.waits import READY
@@ -38,8 +38,6 @@ class Session:
     """Where the tasks of these notes lie."""
     surplus: set[tuple[str, Try]] = field(default_factory=set)
     """Keys of notes and tries in them that lie in another note too."""
-    unknown: dict[str, Batch] = field(default_factory=dict)
-    """Calls of unknown outcome that were read, by key."""
     tries: dict[str, frozenset[Try]] = field(default_factory=dict)
     """Tries of calls of unknown outcome for which there was no room, by key."""
     _tasks: dict[Try, Task] = field(default_factory=dict)

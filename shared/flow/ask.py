@@ -86,7 +86,7 @@ def ask(kit: Kit, run: Invocation, survey: Survey, session: Session, until: floa
     None where there was no time to read them all: nobody knows then what may be sent.
     """
     keys = sorted(_some(survey.intents, kit.chance()), key=lambda key: key.created, reverse=True)
-    looks = [_Look(key, batch, _groups_of(kit, batch)) for key, batch in _read(kit, keys, session)]
+    looks = [_Look(key, batch, _groups_of(kit, batch)) for key, batch in _read(kit, keys)]
     others = _tries_of_others(kit, survey, keys, session, until)
     if others is None:
         return None
@@ -138,12 +138,13 @@ def _some(keys: Sequence[CallKey], chance: float) -> list[CallKey]:
     return chosen
 
 
-def _read(kit: Kit, keys: Sequence[CallKey], session: Session) -> list[tuple[CallKey, Batch]]:
-    """Read calls once a session: what an intent says never changes."""
-    new = [key for key in keys if key.text not in session.unknown]
-    there = {key.text: session.unknown[key.text] for key in keys if key.text in session.unknown}
-    session.unknown = {**there, **(kit.spool.intents(new) if new else {})}
-    return [(key, session.unknown[key.text]) for key in keys if key.text in session.unknown]
+def _read(kit: Kit, keys: Sequence[CallKey]) -> list[tuple[CallKey, Batch]]:
+    """Read calls once an instance: what an intent says never changes, and in an outage they are many."""
+    new = [key for key in keys if key.text not in kit.intents]
+    there = {key.text: kit.intents[key.text] for key in keys if key.text in kit.intents}
+    kit.intents.clear()
+    kit.intents.update({**there, **(kit.spool.intents(new) if new else {})})
+    return [(key, kit.intents[key.text]) for key in keys if key.text in kit.intents]
 
 
 def _tries_of_others(

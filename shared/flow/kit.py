@@ -128,6 +128,8 @@ class Kit:
     told: set[str] = field(default_factory=set)
     """Alarms that this instance has raised, of those that would come with each event."""
     lag: Lag = field(default_factory=Lag)
+    intents: dict[str, Batch] = field(default_factory=dict)
+    """Calls of unknown outcome that this instance has read, by key: those that its last round looked at."""
     dead_days: int = 90
     """How many days what was given up is kept."""
 
