@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.core.decide import Alarm, Asked, Decision, Snapshot, decide
+from shared.core.decide.replies import SERVICE_PAUSE_SECONDS
 from shared.core.errors import CdnError, Refused, Throttled
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, Books, Hold, listing_of
 from shared.core.plan.retry import failed_look_pause, look_pause
@@ -37,6 +38,9 @@ CALLS_PER_READ = 50
 PAGES_PER_LISTING_MAX = 12
 SECOND_LOOK_SECONDS = 2.0
 """How far apart the two looks are at least that find no row."""
+LOST_PROBES_MAX = 3
+PROBED_EACH = 5
+"""How often the task list has failed when another call goes though some were lost."""
 ASK_SHARE = 0.5
 """Until which part of the time more is asked while other tasks wait to be sent."""
 CLOCKS_DIFFER_SECONDS = 2.0
@@ -181,7 +185,7 @@ def _ask_about(kit: Kit, looks: Sequence[_Look], session: Session, survey: Surve
     others = any(not key.may_hold(names) for key in survey.notes)
     asking = _look(kit, due, survey, now + (until - now) * (ASK_SHARE if others else 1.0))
     if asking.failed:
-        session.books = _in_trouble(kit, asking, books)
+        session.books = _in_trouble(kit, asking, books, len(looks))
     return asking
 
 
@@ -331,8 +335,12 @@ def _samples(batch: Batch) -> Iterable[Target]:
     return [target for own in chosen for target in own]
 
 
-def _in_trouble(kit: Kit, asking: _Asking, books: Books) -> Books:
-    """Leave listings that fail alone for a while; where all do, find out whether the CDN is there at all."""
+def _in_trouble(kit: Kit, asking: _Asking, books: Books, open_calls: int) -> Books:
+    """Leave listings that fail alone for a while; where all do, find out whether the CDN is there at all.
+
+    A call that is lost as a probe has to be asked about later, too: once there are some, to ask is probe enough, and a
+    call goes now and then only, in case it is just the task list that fails.
+    """
     now = kit.clock()
     for group, error in asking.failed.items():
         slot = listing_of(*group)
@@ -351,9 +359,12 @@ def _in_trouble(kit: Kit, asking: _Asking, books: Books) -> Books:
         return books.told(slots)
     last = errors[-1]
     is_there = isinstance(last, Throttled) or books.went_well_since(now - SUCCESS_COUNTS_SECONDS)
-    if is_there or SERVICE in books.holds:
+    before = books.holds.get(SERVICE)
+    if is_there or (before is not None and (open_calls < LOST_PROBES_MAX or before.tries % PROBED_EACH == 0)):
         return books
-    return books.hold(SERVICE, now, now, last.code, last.message)
+    if before is None:
+        return books.hold(SERVICE, now, now, last.code, last.message)
+    return books.hold(SERVICE, now + SERVICE_PAUSE_SECONDS, now, last.code, last.message, failed=True)
 
 
 def _held(books: Books, slot: str, now: float, error: CdnError) -> Books:

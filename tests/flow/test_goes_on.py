@@ -174,7 +174,8 @@ def test_an_outage_buries_nothing_and_splits_nothing(operations: tuple[str, ...]
     before = len(world.refresh_calls())
     world.limited_minutes(4)
     assert set(urls) <= set(world.submitted_urls())
-    assert len(world.refresh_calls()) - before <= 8
+    lost = len(calls)  # each was a probe, whose target goes apart from all others once
+    assert len(world.refresh_calls()) - before <= 8 + lost * (2 if not operations else 1)
     assert [] == world.pieces() + world.spool("waiting/") + world.spool("submitting/")
     assert len(world.submitted_urls()) == len(set(world.submitted_urls())) <= 2_506
     assert world.results()["uncertain"] <= 3 * rings + 1_010
