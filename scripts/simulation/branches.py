@@ -21,6 +21,9 @@ OF_REASON = "{wait.why.value}"
 """What stands in a name for each reason to wait."""
 NOT_MET: dict[str, str] = {
     "waiting: 0-ready": "no reason is no reason to wait: a plan gives none such",
+    "reply: refused alone, tried again after the others": (
+        "it takes a domain with no URL but one that is refused, whose wait nothing ends, so that no race is over"
+    ),
     "waiting: backoff": "its own failure is the task's own step, told as such; a plan gives no task a pause",
 }
 """Names that no run can come by, and why."""

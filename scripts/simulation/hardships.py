@@ -10,7 +10,7 @@ from collections.abc import Callable
 from scripts.localcloud.answers import Answer
 from scripts.localcloud.cdn.answers import CdnCall, rule
 from scripts.localcloud.cdn.limits import Limits
-from scripts.simulation.boundaries import SITE, TWICE
+from scripts.simulation.boundaries import FOLLOWED, SITE, TWICE
 from scripts.simulation.features import DROPPED, FOREVER, MALFORMED, Features, Trouble
 from scripts.simulation.race import EARLIER, GATHER_SECONDS, LATE, MOMENT, TASK_SECONDS, Race, put, scenario_of
 from scripts.simulation.scenario import IMAGES, STATIC, Action
@@ -44,6 +44,7 @@ FETCHED = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"), creat
 CROWDED = Rule("main", "www/", "/www/", (STATIC,), queries=VARIANTS_MANY, created=BOTH)
 """Rules by which one write asks for several URLs, so that one process has them all in a call."""
 REFUSED = ("InvalidAccessKeyId.Inactive", 403)
+SIGNATURE = ("SignatureDoesNotMatch", 400)
 BROKEN, DOWN = ("Whatever.Broken", 502), ("ServiceUnavailable", 503)
 PAGE, OTHER = f"https://{STATIC}/www/0.html", f"https://{STATIC}/www/1.html"
 
@@ -174,6 +175,38 @@ HARDSHIPS = (
         is_faultless=False,
     ),
     Race("throttled", 1, scenario_of(SITE, [put(0)]), _befall("cdn.throttle", 3), is_faultless=False),
+    Race(
+        "a URL of three that is refused as if the account were",
+        1,
+        scenario_of(THIRDS, [put(1, EARLIER), put(0)], features=_trouble("url.bad", SIGNATURE, url=f"{PAGE}?w=2")),
+        hold=AT_ONCE,
+        is_faultless=False,
+    ),
+    Race(
+        "a URL of eight on two domains that is refused as if the account were",
+        1,
+        scenario_of(
+            FOURTHS_OF_TWO, [put(1, EARLIER), put(0)], features=_trouble("url.bad", SIGNATURE, url=PAGE), timers=True
+        ),
+        hold=AT_ONCE,
+        is_faultless=False,
+    ),
+    Race(
+        "a URL of four that is refused as if the account were",
+        1,
+        scenario_of(FOURTHS, [put(1, EARLIER), put(0)], features=_trouble("url.bad", SIGNATURE, url=f"{PAGE}?w=3")),
+        hold=AT_ONCE,
+        is_faultless=False,
+    ),
+    Race(
+        "an object that is written again before its prefetch, twice",
+        1,
+        scenario_of(FOLLOWED, [put(0, MOMENT - 70.0), put(0, MOMENT - 40.0), put(0, MOMENT - 5.0)], timers=True),
+        hold=MOMENT + 12.0,
+        start=MOMENT + 12.0 + GATHER_SECONDS,
+        rings=True,
+        is_faultless=False,
+    ),
     Race("no connection", 1, scenario_of(SITE, [put(0)]), _befall("cdn.unsent"), is_faultless=False),
     Race(
         "an account that is refused",
