@@ -62,8 +62,8 @@ def find(kit: Kit, survey: Survey, session: Session, held: AbstractSet[Try] = fr
 
 def _further(kit: Kit, session: Session, keys: dict[str, NoteKey]) -> bool:
     """List what a survey did not reach, reason by reason, those first whose time is most overdue."""
-    seen_until = max(keys.values(), key=lambda key: key.text).wait.slot if keys else ""
-    slots = [slot for slot in kit.spool.slots() if slot >= seen_until]
+    seen_until = max(keys.values(), key=lambda key: key.text).wait.slot + "/" if keys else ""
+    slots = [slot for slot in kit.spool.slots() if slot + "/" >= seen_until]
     slots.sort(key=lambda slot: session.books.holds[slot].due if slot in session.books.holds else 0.0)
     for slot in slots[:SLOTS_PER_ROUND_MAX]:
         page = next(kit.spool.notes_in(slot), [])

@@ -12,6 +12,8 @@ from scripts.localcloud.cdn.answers import rule
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cloud import Options
 from shared.core.task.model import Kind, Lane
+from shared.core.task.notes import Place
+from shared.core.task.waits import minute_of_domain
 from tests.flow.world import LATENCIES, World
 from tests.strategies import make_task
 
@@ -251,3 +253,17 @@ def test_a_busy_minute_keeps_no_takedown_waiting() -> None:
     before = world.clock.now()
     world.limited_minutes(2)
     assert world.accepted_at()[_url("gone.html")] <= before + 61
+
+
+def test_a_domain_whose_name_begins_another_is_seen_behind_a_long_listing() -> None:
+    """Behind 3,000 notes of `example.com.cn`, the older change of `example.com` goes in the first round."""
+    names = ("www.example.com", "www.example.com.cn")
+    site = f"sites:\n  - {{bucket: content, domains: [{', '.join(names)}]}}\n"
+    world = World(site, Options(domains=names))
+    now = world.clock.now()
+    many = [make_task(f"https://{names[1]}/{number}", time=now - 60) for number in range(3_001)]
+    for task in many:
+        world.wait([task], Place(minute_of_domain("url", names[1])))
+    world.wait([make_task(f"https://{names[0]}/old", time=now - 120)], Place(minute_of_domain("url", names[0])))
+    world.tick()
+    assert f"https://{names[0]}/old" in world.submitted_urls()

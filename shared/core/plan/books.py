@@ -20,6 +20,8 @@ QUOTA_READING_SECONDS_MAX = 600.0
 """How long a reading of the quota is trusted: others (console, scripts) spend from it too."""
 HELD_READING_SECONDS_MAX = 50.0
 """The same while something waits for the day's quota: it goes as soon as a reading leaves it."""
+READING_BEHIND_SECONDS = 90.0
+"""How long a reading of the quota may not show yet what we spent: its answer is cached for a minute."""
 PROBE_ENDS_SECONDS = 885.0
 """How long the next probe of a failing origin waits for the last one's end."""
 ORIGIN_FORGOTTEN_SECONDS = 6 * 3_600.0
@@ -104,13 +106,15 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     """When (epoch seconds) the quota could not be read the last time, since it was read."""
     unread: int = 0
     """How often in a row it could not be."""
+    spent_at: dict[str, float] = {}
+    """When (epoch seconds) we last spent of a quota, unless the API has called it spent since."""
 
     def at(self, now: float, provider: Provider) -> Books:
         """Forget what a new day or a new minute has made obsolete, and holds of what nothing waits for any more."""
         books, day = self, day_of(now, provider)
         books = books.lift(*(slot for slot, hold in self.holds.items() if now - hold.due > HOLD_FORGOTTEN_SECONDS))
         if books.remaining and day_of(books.read_at, provider) != day:
-            books = msgspec.structs.replace(books, read_at=0.0, remaining={})
+            books = msgspec.structs.replace(books, read_at=0.0, remaining={}, spent_at={})
         if books.day != day:
             quotas = [slot for slot in books.holds if slot.startswith(Why.QUOTA.value)]
             books = msgspec.structs.replace(books.lift(*quotas), day=day, spent={})
@@ -132,11 +136,17 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, unread_at=now, unread=self.unread + 1)
 
     def with_reading(self, quota: Quota, now: float, limits: Limits) -> Books:
-        """Take over a reading of the quota, and lift what waited for units that are there now."""
+        """Take over a reading of the quota, and lift what waited for units that are there now.
+
+        What was spent a moment ago may not be in the reading yet: then our own count holds where it is less.
+        """
+        lately = {unit for unit, at in self.spent_at.items() if now - at <= READING_BEHIND_SECONDS}
+        own = {unit: left for unit, left in self.remaining.items() if unit in lately}
+        remaining = {unit: min(left, own.get(unit, left)) for unit, left in quota.remaining.items()}
         books = msgspec.structs.replace(
-            self, read_at=now, total=quota.total, remaining=quota.remaining, unread_at=0.0, unread=0
+            self, read_at=now, total=quota.total, remaining=remaining, unread_at=0.0, unread=0
         )
-        left = [unit for unit in quota.remaining if spendable(books, unit, Lane.OVERWRITTEN, limits) > 0]
+        left = [unit for unit in remaining if spendable(books, unit, Lane.OVERWRITTEN, limits) > 0]
         return books.lift(*(quota_of(unit).slot for unit in left))
 
     def after(self, batch: Batch, now: float, provider: Provider) -> Books:
@@ -147,11 +157,12 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
             in_minute[task.domain] = in_minute.get(task.domain, 0) + 1
             own = spent.setdefault(task.site, {})
             own[unit] = own.get(unit, 0) + 1
-        remaining = dict(books.remaining)
+        remaining, spent_at = dict(books.remaining), dict(books.spent_at)
         if unit in remaining:
             remaining[unit] = max(0, remaining[unit] - len(batch.urls))
+            spent_at[unit] = now
         in_minutes = {**books.in_minute, unit: in_minute}
-        return msgspec.structs.replace(books, in_minute=in_minutes, remaining=remaining, spent=spent)
+        return msgspec.structs.replace(books, in_minute=in_minutes, remaining=remaining, spent=spent, spent_at=spent_at)
 
     def with_success(self, batch: Batch, now: float, provider: Provider) -> Books:
         """Note that the CDN took a call: whatever of it was in trouble is so no more."""
@@ -180,8 +191,9 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def without(self, unit: str, now: float, provider: Provider) -> Books:
         """Book that the API called a daily quota spent."""
         books = self.at(now, provider)
-        remaining = {**books.remaining, unit: 0}
-        return msgspec.structs.replace(books, read_at=books.read_at or now, remaining=remaining)
+        remaining, spent_at = {**books.remaining, unit: 0}, dict(books.spent_at)
+        spent_at.pop(unit, None)
+        return msgspec.structs.replace(books, read_at=books.read_at or now, remaining=remaining, spent_at=spent_at)
 
     def minute_full(
         self, unit: str, domain: str, limit: int, now: float, provider: Provider, code: str = "", message: str = ""

@@ -13,6 +13,7 @@ from shared.cloud.provider.facts import ALIBABA_CDN as CDN
 from shared.core.plan.books import (
     HELD_READING_SECONDS_MAX,
     QUOTA_READING_SECONDS_MAX,
+    READING_BEHIND_SECONDS,
     SERVICE,
     Books,
     Hold,
@@ -169,6 +170,34 @@ def test_a_reading_lifts_what_waited_for_units_that_are_there(remaining: int, li
     books = Books(holds=dict.fromkeys((url, other, TROUBLE), Hold(NOW + 9, NOW)))
     read = books.with_reading(Quota({"url": 100}, {"url": remaining}), NOW, Limits(reserve_percent=5))
     assert ({other, TROUBLE} if lifted else {url, other, TROUBLE}) == set(read.holds)
+
+
+@pytest.mark.parametrize(
+    ("age", "read", "left"),
+    [
+        (READING_BEHIND_SECONDS, 60, 58),
+        (READING_BEHIND_SECONDS, 57, 57),
+        (READING_BEHIND_SECONDS + 1, 60, 60),
+    ],
+)
+def test_a_reading_that_may_not_show_what_was_just_spent_is_no_raise(age: float, read: int, left: int) -> None:
+    """The API's answer is cached for a minute; what others spent since then counts at once all the same."""
+    books = Books().with_reading(READING, NOW, FREE).after(batch(f"https://{A}/1", f"https://{A}/2"), NOW, CDN)
+    later = books.with_reading(Quota({"url": 100, "directory": 10}, {"url": read, "directory": 12}), NOW + age, FREE)
+    assert {"url": left, "directory": 12} == later.remaining
+
+
+def test_a_reading_outweighs_a_refusal_and_a_day_that_is_over() -> None:
+    """Whoever was refused for the day's quota goes on as soon as a reading leaves some; so at midnight."""
+    one = batch(f"https://{A}/1")
+    spent = Books().with_reading(READING, NOW, FREE).after(one, NOW, CDN)
+    refused = spent.without("url", NOW + 1, CDN)
+    assert 0 == refused.remaining["url"]
+    assert 60 == refused.with_reading(READING, NOW + 2, FREE).remaining["url"]
+    evening, midnight = at("15:59:50+00:00"), at("16:00:01+00:00")
+    late = Books().with_reading(READING, evening, FREE).after(one, evening, CDN).at(midnight, CDN)
+    assert 60 == late.with_reading(READING, midnight, FREE).remaining["url"]
+    assert 60 == spent.with_reading(Quota({}, {}), NOW + 1, FREE).with_reading(READING, NOW + 2, FREE).remaining["url"]
 
 
 # -- spending ------------------------------------------------------------------------------------------
