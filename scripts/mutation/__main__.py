@@ -11,7 +11,6 @@ A mutant has survived if every test passed that reaches it. `explained.yml` says
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -43,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ends = started + options.minutes * 60
     with tempfile.TemporaryDirectory() as folder:
         judge = Judge(here, options.jobs, Path(folder))
-        gc.freeze()
-        verdicts = list(_told(judge.verdicts(in_order_of_chance(chosen), ends), len(chosen), quiet=options.json))
+        tried = judge.verdicts(in_order_of_chance(chosen), explanations, ends)
+        verdicts = list(_told(tried, len(chosen), quiet=options.json))
     found: dict[str, Any] = {
         **figures(verdicts, explanations, explained.stale(explanations, every)),
         "left": len(chosen) - len(verdicts),

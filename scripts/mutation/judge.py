@@ -3,18 +3,21 @@
 1. The tests must pass as the modules are. That run also tells which test reaches which statement, in what time.
 2. A mutant is tried with the tests that reach its statement; one that runs as its module is imported, with all.
 3. First come tests that noticed a mutant of the same function, then those that reach its module; quick ones first.
-4. A later stage's tests are for what survived the earlier ones. What no test reaches has survived.
+4. A later stage's tests are for what survived the earlier ones, and has no explanation: that it needs none is for the
+   first stage to show. Where nothing is left for a stage, its tests do not run at all.
+5. What no test reaches has survived.
 """
 
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import os
 import time
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
@@ -22,7 +25,7 @@ from typing import NamedTuple
 from scripts.mutation.children import Children, Tell, Told
 from scripts.mutation.ground import Ground
 from scripts.mutation.inject import marked
-from scripts.mutation.mutants import Mutant
+from scripts.mutation.mutants import Key, Mutant
 from scripts.mutation.trial import Trial, run
 
 BASELINE_SECONDS_MAX = 900.0
@@ -49,9 +52,8 @@ class Verdict(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Tests as pytest takes them: how long each took (CPU seconds), which reach a statement, and which a module."""
+    """Tests: how long each took (CPU seconds), which reach a statement, and which a module."""
 
-    tests: Sequence[str]
     times: Mapping[str, float]
     by_statement: Mapping[str, frozenset[str]]
     by_file: Mapping[str, frozenset[str]]
@@ -68,52 +70,62 @@ class Judge:
     """Tries mutants on a ground, `jobs` at a time; what they leave behind lies in `folder`."""
 
     def __init__(self, ground: Ground, jobs: int, folder: Path) -> None:
-        self._ground, self._folder = ground, folder
-        self._children: Children[tuple[Mutant, int]] = Children(jobs, folder)
+        self._ground, self._jobs, self._folder = ground, jobs, folder
         self._killers: dict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=8))
         self._texts = {path.relative_to(ground.root).as_posix(): path.read_text("utf-8") for path in ground.paths()}
-        self._stages = self._baseline(jobs)
 
-    def verdicts(self, mutants: Iterable[Mutant], ends: float = float("inf")) -> Iterator[Verdict]:
-        """Try mutants; none is begun after `ends`, by the monotonic clock."""
+    def verdicts(
+        self, mutants: Iterable[Mutant], explained: Collection[Key] = (), ends: float = float("inf")
+    ) -> Iterator[Verdict]:
+        """Try mutants; none is begun after `ends`, by the monotonic clock, but what was begun is carried through."""
+        waiting, reached = list(mutants), set[Mutant]()
+        for number, tests in enumerate(self._ground.stages):
+            if not waiting or (number == 0 and time.monotonic() > ends):
+                return
+            stage = self._baseline(tests)
+            reached.update(mutant for mutant in waiting if stage.chosen(mutant, ()))
+            verdicts = self._tried(stage, waiting, ends if number == 0 else float("inf"))
+            waiting = []
+            for verdict in verdicts:
+                if verdict.killer or verdict.mutant.key in explained:
+                    yield verdict
+                else:
+                    waiting.append(verdict.mutant)
+        yield from (Verdict(mutant, "", reached=mutant in reached) for mutant in waiting)
+
+    def _tried(self, stage: Stage, mutants: Iterable[Mutant], ends: float) -> Iterator[Verdict]:
+        """Try mutants with the tests of one stage."""
+        children: Children[Mutant] = Children(self._jobs, self._folder)
         waiting = iter(mutants)
         going = True
-        while going or len(self._children):
-            while going and not self._children.is_full:
+        while going or len(children):
+            while going and not children.is_full:
                 mutant = next(waiting, None) if time.monotonic() < ends else None
                 going = mutant is not None
-                if mutant and not self._start(mutant, 0):
+                if mutant and not self._start(mutant, stage, children):
                     yield Verdict(mutant, "", reached=False)
-            if len(self._children):
-                yield from self._end(*self._children.next())
+            if len(children):
+                yield self._ended(*children.next())
 
-    def _end(self, ticket: tuple[Mutant, int], told: Told | None) -> Iterator[Verdict]:
-        mutant, stage = ticket
+    def _ended(self, mutant: Mutant, told: Told | None) -> Verdict:
         if told is None:
-            yield Verdict(mutant, "no test, a crash")
-        elif told["broken"]:
+            return Verdict(mutant, "no test, a crash")
+        if told["broken"]:
             raise SystemExit(f"the tests could not be run on {mutant}: {told['broken']}")
-        elif told["failed"]:
-            killers = self._killers[mutant.file, mutant.where]
-            if told["failed"] not in killers:
-                killers.appendleft(told["failed"])
-            yield Verdict(mutant, told["failed"], told["late"])
-        elif not self._start(mutant, stage + 1):
-            yield Verdict(mutant, "")
+        killers = self._killers[mutant.file, mutant.where]
+        if told["failed"] and told["failed"] not in killers:
+            killers.appendleft(told["failed"])
+        return Verdict(mutant, told["failed"], told["late"])
 
-    def _start(self, mutant: Mutant, first: int) -> bool:
-        """Try a mutant with the next stage that reaches it, if there is one."""
-        killers = tuple(self._killers[mutant.file, mutant.where])
-        for number in range(first, len(self._stages)):
-            stage = self._stages[number]
-            chosen = stage.chosen(mutant, killers)
-            if chosen:
-                seconds = {test: SECONDS_AT_LEAST + TIMES_AS_LONG * stage.times[test] for test in chosen}
-                longest = WAIT_SECONDS_AT_LEAST + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
-                changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
-                self._children.start((mutant, number), self._work(changed, stage.tests, chosen, seconds), longest)
-                return True
-        return False
+    def _start(self, mutant: Mutant, stage: Stage, children: Children[Mutant]) -> bool:
+        """Try a mutant with the tests that can notice it, if there are any."""
+        chosen = stage.chosen(mutant, tuple(self._killers[mutant.file, mutant.where]))
+        if chosen:
+            seconds = {test: SECONDS_AT_LEAST + TIMES_AS_LONG * stage.times[test] for test in chosen}
+            longest = WAIT_SECONDS_AT_LEAST + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
+            changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
+            children.start(mutant, self._work(changed, (), chosen, seconds), longest)
+        return bool(chosen)
 
     def _work(
         self, code: Mapping[Path, CodeType], tests: Sequence[str], chosen: Sequence[str], seconds: Mapping[str, float]
@@ -123,40 +135,55 @@ class Judge:
 
         return work
 
-    def _baseline(self, jobs: int) -> list[Stage]:
-        """Run all tests on the modules as they are, then import what they import of others, for the forks to have."""
+    def _baseline(self, tests: Sequence[str]) -> Stage:
+        """Run a stage's tests on the modules as they are, then import what they import of others, for forks to have."""
         code: dict[Path, CodeType] = {}
         for file, text in self._texts.items():
             code |= _compiled(self._ground.root, file, marked(file, text))
-        children: Children[int] = Children(jobs, self._folder)
-        stages: dict[int, Stage] = {}
-        waiting = deque(enumerate(self._ground.stages))
-        outputs: dict[int, Path] = {}
-        while waiting or len(children):
-            while waiting and not children.is_full:
-                number, tests = waiting.popleft()
-                outputs[number] = children.start(number, self._work(code, tests, (), {}), BASELINE_SECONDS_MAX)
+        children: Children[int] = Children(self._jobs, self._folder)
+        shares = _shares(self._ground.root, tests, self._jobs)
+        works = [self._work(code, share, (), {}) for share in shares]
+        outputs = [children.start(number, work, BASELINE_SECONDS_MAX) for number, work in enumerate(works)]
+        results = []
+        for _ in shares:
             number, told = children.next()
             if told is None or told["broken"] or told["failed"]:
                 said = outputs[number].read_text("utf-8", "replace") + (told["broken"] if told else "")
                 raise SystemExit(f"the tests must pass before anything is changed:\n{said[-OUTPUT_CHARACTERS_MAX:]}")
-            stages[number] = _stage(self._ground.stages[number], told)
+            results.append(told)
+        for told in results:
             _import_others(self._ground.root, told["modules"])
-        return [stages[number] for number in sorted(stages)]
+        gc.freeze()  # What no fork collects, no fork has to copy.
+        return _stage(results)
 
 
-def _stage(tests: Sequence[str], told: Told) -> Stage:
+def _shares(root: Path, tests: Sequence[str], count: int) -> list[list[str]]:
+    """Deal tests out, file by file, in so many shares of about the same size."""
+    files: list[tuple[int, str]] = []
+    for test in tests:
+        path = root / test.partition("::")[0]
+        within = sorted(path.rglob("test_*.py")) if path.is_dir() else []
+        files += [(each.stat().st_size, each.relative_to(root).as_posix()) for each in within]
+        files += [] if path.is_dir() else [(path.stat().st_size, test)]
+    names = [name for _, name in sorted(files, reverse=True)]
+    return [names[start::count] for start in range(min(count, len(names)))]
+
+
+def _stage(results: Sequence[Told]) -> Stage:
     """Turn round what each test reached. What was reached outside of any test, say by a fixture, is reached by all."""
+    times = {test: seconds for told in results for test, seconds in told["times"].items()}
+    if not times:
+        raise SystemExit("there are no tests")
     by_statement: dict[str, set[str]] = defaultdict(set)
-    for test, names in told["reached"].items():
-        for name in names:
-            by_statement[name].update([test] if test else told["times"])
+    for told in results:
+        for test, names in told["reached"].items():
+            for name in names:
+                by_statement[name].update([test] if test else times)
     by_file: dict[str, set[str]] = defaultdict(set)
     for name, able in by_statement.items():
         by_file[name.partition(":")[0]] |= able
     return Stage(
-        tests,
-        told["times"],
+        times,
         {name: frozenset(able) for name, able in by_statement.items()},
         {name: frozenset(able) for name, able in by_file.items()},
     )

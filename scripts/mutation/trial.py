@@ -1,6 +1,7 @@
 """Run some tests on modules as they are given, in a process made for it; tell which failed first, or what was reached.
 
 It ends at the first failure. A test that takes far longer than it should counts as failed: its loop may have no end.
+Most of a trial's time goes to the imports and tables of test files, so those of the likeliest tests are met first, alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from scripts.mutation.inject import inject
 COLLECT_SECONDS_MAX = 60.0
 """How much CPU time the imports and the collection may take."""
 
+FIRST_TESTS_MAX = 12
+"""How many of the chosen tests, the likeliest, run before the files of the others are so much as imported."""
+
 _NO_SHRINKING = [
     phase for phase in hypothesis.Phase if phase not in {hypothesis.Phase.shrink, hypothesis.Phase.explain}
 ]
@@ -30,7 +34,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Trial(NamedTuple):
-    """Code for modules by path, tests as pytest takes them, and which of them run in which order: all where empty.
+    """Code for modules by path, and the tests to run: all of some, as pytest takes them, or single ones in their order.
 
     `seconds` is the CPU time that each of the chosen may take.
     """
@@ -55,18 +59,30 @@ def run(trial: Trial, tell: Tell) -> None:
     watch = _Watch(trial, tell)
     inject(trial.root, trial.code, watch.reach)
     options = ["-p", "no:xdist", "--rootdir", str(trial.root), "--basetemp", str(trial.folder)]
-    with_limit(COLLECT_SECONDS_MAX, watch.too_late)
-    code = pytest.main([*options, *trial.tests], plugins=[watch])
+    codes = set()
+    for tests, chosen in _parts(trial):
+        watch.begin(chosen)
+        with_limit(COLLECT_SECONDS_MAX, watch.too_late)
+        codes.add(pytest.main([*options, *tests], plugins=[watch]))
+    failed = codes - {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     tell(
         {
-            "failed": "" if code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else f"pytest: {code}",
+            "failed": f"pytest: {failed.pop()}" if failed else "",
             "late": False,
-            "broken": "there are no tests" if code == pytest.ExitCode.NO_TESTS_COLLECTED else "",
+            "broken": "there are no tests" if trial.chosen and codes == {pytest.ExitCode.NO_TESTS_COLLECTED} else "",
             "times": watch.times,
             "reached": {test: sorted(names) for test, names in watch.reached.items()},
             "modules": list(sys.modules),
         }
     )
+
+
+def _parts(trial: Trial) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """Cut a trial in up to two: each with the tests as pytest takes them, and those that were chosen of them."""
+    if not trial.chosen:
+        return [(trial.tests, ())]
+    parts = (trial.chosen[:FIRST_TESTS_MAX], trial.chosen[FIRST_TESTS_MAX:])
+    return [(sorted({test.partition("::")[0] for test in part}), part) for part in parts if part]
 
 
 def with_limit(seconds: float, on_late: Callable[[int, FrameType | None], None]) -> None:
@@ -86,9 +102,14 @@ class _Watch:
     def __init__(self, trial: Trial, tell: Tell) -> None:
         self._trial, self._tell = trial, tell
         self._test = ""
+        self._chosen: Sequence[str] = ()
         self._longest = max(trial.seconds.values(), default=0.0)
         self.times: dict[str, float] = {}
         self.reached: dict[str, set[str]] = {"": set()}
+
+    def begin(self, chosen: Sequence[str]) -> None:
+        """Let only these tests run from now on; all where there are none."""
+        self._chosen = chosen
 
     def reach(self, name: str) -> None:
         """Note that a marked statement was reached; outside of tests, under an empty name."""
@@ -116,9 +137,9 @@ class _Watch:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep what was chosen, in its order; all rows of a table that has not the rows it had."""
-        if self._trial.chosen:
+        if self._chosen:
             there = {item.nodeid for item in items}
-            order = {name: number for number, name in enumerate(self._trial.chosen)}
+            order = {name: number for number, name in enumerate(self._chosen)}
             tables = {_table(name): number for name, number in order.items() if name not in there}
             places = {item: order.get(item.nodeid, tables.get(_table(item.nodeid), -1)) for item in items}
             items[:] = sorted((item for item in items if places[item] >= 0), key=places.__getitem__)

@@ -210,7 +210,6 @@ def test_the_sample_is_fixed() -> None:
 def test_tests_that_reach_it_are_chosen_and_likely_ones_go_first() -> None:
     """A mutant of a statement meets its own tests; one of the import meets all, those of its module first."""
     stage = Stage(
-        ["t"],
         {"slow": 2.0, "quick": 1.0, "far": 0.5},
         {"m.py:1:4": frozenset({"slow", "quick"})},
         {"m.py": frozenset({"slow", "quick"})},
