@@ -98,7 +98,7 @@ def test_of_changes_at_one_time_one_is_kept_whatever_the_order(order: list[int],
     """Events tell whole seconds: which is later is then decided by the tasks' names, the same in each round."""
     same = [msgspec.structs.replace(OLD, id=TaskId(f"task-{number}")) for number in range(4)]
     tasks = [same[number] for number in order]
-    decision = waiting(NEW, *tasks[:here], elsewhere=tuple(tasks[here:]))
-    assert {task.this_try for task in same} == {each for each, fate in fates(decision).items() if fate.value != "waiting"}
-    last = waiting(*tasks)
-    assert [same[-1].this_try] == [each for each, fate in fates(last).items() if fate is State.WAITING]
+    mixed = fates(waiting(NEW, *tasks[:here], elsewhere=tuple(tasks[here:])))
+    assert {task.this_try for task in same} == {each for each, fate in mixed.items() if fate is State.SUPERSEDED}
+    alone = fates(waiting(*tasks))
+    assert [same[-1].this_try] == [each for each, fate in alone.items() if fate is State.WAITING]

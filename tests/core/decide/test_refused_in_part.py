@@ -1,6 +1,4 @@
-"""A refusal that speaks of everything, or of a domain, while other calls are accepted: what is tried before it is
-believed.
-"""
+"""What is tried before a refusal of everything, or of a domain, is believed: smaller calls may be accepted."""
 
 from __future__ import annotations
 
