@@ -74,6 +74,12 @@ def test_what_is_about_another_object_or_target_waits_on(other: Task) -> None:
         assert BRANCH not in decision.branches
 
 
+def test_what_waits_elsewhere_ends_only_with_what_waits_here() -> None:
+    """Prefetches of another object, of which none waits here, may not wait for refreshes at all."""
+    others = (prefetch(9, "other.css", f"{HOST}/other.css"), prefetch(7, "other.css", f"{HOST}/other.css"))
+    assert {NEW.this_try: State.WAITING} == fates(waiting(NEW, elsewhere=others))
+
+
 def test_what_waits_for_something_else_is_not_outdated() -> None:
     """Nothing is in its way but the day's quota, and its refresh is done."""
     spent = Books(read_at=NOW, total={"prefetch": 9}, remaining={"prefetch": 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.core.decide import Decision, Snapshot, decide
@@ -12,7 +13,7 @@ from shared.core.errors import AccountRefused, CdnError, Refused, Throttled
 from shared.core.plan.books import ACCOUNT, FLOW, Books
 from shared.core.plan.planning import Call, Shrunk
 from shared.core.plan.retry import MEANWHILE_SECONDS
-from shared.core.task.model import State, Task
+from shared.core.task.model import CONTROL, State, Task, TaskId
 from shared.core.task.notes import Place
 from shared.core.task.waits import BACKOFF, minute_of_domain
 from tests.core.decide.snapshots import (
@@ -218,6 +219,35 @@ def test_a_single_target_that_is_refused_is_blamed_and_the_others_go() -> None:
     assert (ONE.this_try, BACKOFF) == (move.before, (move.place or Place(TROUBLE)).wait)
     assert (1, 1, 1) == (move.task.blamed, move.task.unknowns, move.task.calls_tried)
     assert ["ServiceBusy"] == [each.code for each in decision.outcomes]
+
+
+@pytest.mark.parametrize(
+    ("blamed", "message", "told"),
+    [
+        (0, "busy", "busy"),
+        (0, "", "others of its domain were accepted meanwhile"),
+        (7, "busy", "8 calls for it alone came to nothing while others of its domain were accepted: busy"),
+        (7, "", "8 calls for it alone came to nothing while others of its domain were accepted"),
+    ],
+)
+def test_what_is_blamed_says_why(blamed: int, message: str, told: str) -> None:
+    """With the vendor's words, where there are any; and what they come to, once it is given up."""
+    task = msgspec.structs.replace(ONE, blamed=blamed)
+    decision = refused([task], Refused("ServiceBusy", message), WITNESSED)
+    (move,) = decision.moves
+    assert ("ServiceBusy", told) == (move.task.history[-1].code, move.task.history[-1].message)
+    assert ["DEAD" if blamed else "WAITING"] == [move.state.name]
+    assert [("ServiceBusy", told)] == [(each.code, each.message) for each in decision.outcomes]
+
+
+def test_a_control_that_is_refused_alone_has_told_what_it_went_for() -> None:
+    """Nobody needs it to go again; a change that shares its call is blamed."""
+    cause = msgspec.structs.replace(ONE.cause, event_id=CONTROL)
+    control = msgspec.structs.replace(ONE, id=TaskId("control"), cause=cause)
+    decision = refused([control, ONE], BUSY, WITNESSED)
+    assert {control.this_try: State.SUPERSEDED, ONE.this_try: State.WAITING} == fates(decision)
+    assert 2 == len(decision.moves)
+    assert "it went only to tell whether the CDN works" in [each.message for each in decision.outcomes]
 
 
 def test_a_single_target_is_tried_once_more_as_it_is() -> None:

@@ -113,6 +113,19 @@ def test_what_waits_for_a_minute_waits_for_its_hold_too(due: float, used: int, i
     assert is_released is is_free(key, books, Limits(10), CDN, NOW)
 
 
+def test_the_probes_that_went_before_an_accepted_one_are_counted() -> None:
+    """It is one of them, whatever it was of, so that the next trouble begins with another one."""
+    holds = {
+        SERVICE: Hold(NOW, NOW, 3),
+        ACCOUNT: Hold(NOW, NOW, 1),
+        FLOW: Hold(NOW, NOW, 9),
+        TROUBLE: Hold(NOW, NOW, 9),
+    }
+    call = Batch("call", (make_task(f"https://{B}/1"),), NOW)
+    assert 5 + 4 + 2 == Books(probes=5, holds=holds).with_success(call, NOW, CDN).probes
+    assert 5 == Books(probes=5, holds={FLOW: Hold(NOW, NOW, 9)}).with_success(call, NOW, CDN).probes
+
+
 # -- listings ------------------------------------------------------------------------------------------
 
 
