@@ -141,11 +141,10 @@ class Judge:
         for file, text in self._texts.items():
             code |= _compiled(self._ground.root, file, marked(file, text))
         children: Children[int] = Children(self._jobs, self._folder)
-        shares = _shares(self._ground.root, tests, self._jobs)
-        works = [self._work(code, share, (), {}) for share in shares]
+        works = [self._work(code, share, (), {}) for share in shares(self._ground.root, tests, self._jobs)]
         outputs = [children.start(number, work, BASELINE_SECONDS_MAX) for number, work in enumerate(works)]
         results = []
-        for _ in shares:
+        for _ in works:
             number, told = children.next()
             if told is None or told["broken"] or told["failed"]:
                 said = outputs[number].read_text("utf-8", "replace") + (told["broken"] if told else "")
@@ -157,7 +156,7 @@ class Judge:
         return _stage(results)
 
 
-def _shares(root: Path, tests: Sequence[str], count: int) -> list[list[str]]:
+def shares(root: Path, tests: Sequence[str], count: int) -> list[list[str]]:
     """Deal tests out, file by file, in so many shares of about the same size."""
     files: list[tuple[int, str]] = []
     for test in tests:

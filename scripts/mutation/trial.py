@@ -1,7 +1,7 @@
 """Run some tests on modules as they are given, in a process made for it; tell which failed first, or what was reached.
 
 It ends at the first failure. A test that takes far longer than it should counts as failed: its loop may have no end.
-Most of a trial's time goes to the imports and tables of test files, so those of the likeliest tests are met first, alone.
+Most of a trial's time goes to importing test files, so those of the likeliest tests are imported first, and run alone.
 """
 
 from __future__ import annotations

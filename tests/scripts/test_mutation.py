@@ -18,8 +18,9 @@ from scripts.mutation.explained import FIELDS, read_explanations, stale
 from scripts.mutation.figures import figures, is_in_order
 from scripts.mutation.ground import ROOT, Ground, module_name
 from scripts.mutation.inject import inject, marked
-from scripts.mutation.judge import Stage, Verdict
+from scripts.mutation.judge import Stage, Verdict, shares
 from scripts.mutation.mutants import Mutant, enumerations, in_order_of_chance, is_in_sample, mutants_of, of_text
+from scripts.mutation.trial import FIRST_TESTS_MAX
 
 SECONDS_MAX = 120
 
@@ -221,6 +222,18 @@ def test_tests_that_reach_it_are_chosen_and_likely_ones_go_first() -> None:
     assert [] == stage.chosen(_mutant(statement="9:9"), ["slow"])
 
 
+def test_tests_are_dealt_out_file_by_file(tmp_path: Path) -> None:
+    """The largest first, so that the shares take about as long; what is named alone stays alone."""
+    for name, size in (("a", 5), ("b", 9), ("c", 7)):
+        (tmp_path / "sub").mkdir(exist_ok=True)
+        (tmp_path / f"sub/test_{name}.py").write_text("#" * size)
+    (tmp_path / "test_d.py").write_text("#" * 8)
+    (tmp_path / "sub/conftest.py").write_text("#" * 99)
+    dealt = [["sub/test_b.py", "sub/test_c.py"], ["test_d.py::test_e", "sub/test_a.py"]]
+    assert dealt == shares(tmp_path, ["sub", "test_d.py::test_e"], 2)
+    assert [["test_d.py"]] == shares(tmp_path, ["test_d.py"], 2)
+
+
 def _mutant(after: str = "2", statement: str = "") -> Mutant:
     return Mutant("m.py", "f", 1, 1, "x = 1", "constant", "1", after, statement, 4, 5, after)
 
@@ -411,6 +424,79 @@ def test_a_module_that_cannot_be_imported_any_more_is_killed(tmp_path: Path) -> 
     tests = '"""Tests."""\nimport rules\n\n\ndef test_nothing():\n    assert rules\n'
     ended = mutate(tree(tmp_path, rules, tests), "--json")
     assert (0, 1, {"test_rules.py": 1}) == (ended.code, ended.found["killed"], ended.found["killed_by"])
+
+
+STAGES = """
+import sys
+from pathlib import Path
+from scripts.mutation.ground import Ground
+from scripts.mutation.judge import Judge
+from scripts.mutation.mutants import mutants_of
+
+root, explained = Path(sys.argv[1]), sys.argv[2:]
+ground = Ground(root, ["rules.py"], ["rules.py"], [["test_rules.py"], ["test_later.py"]], root)
+every = mutants_of(ground)
+keys = [mutant.key for mutant in every if mutant.before in explained]
+for verdict in sorted(Judge(ground, 2, root).verdicts(every, keys)):
+    print(verdict.mutant.before, verdict.mutant.after, verdict.killer or "none", verdict.reached)
+"""
+LATER_RULES = "def is_late(now, due):\n    return now > due\n\n\ndef unused(a, b):\n    return a < b\n"
+LATER_TESTS = '"""Tests."""\nimport rules\n\n\ndef test_late():\n    assert rules.is_late(2, 1)\n'
+
+
+def _stages(root: Path, later: str, *explained: str) -> list[str]:
+    """Judge the mutants of two functions with tests in two stages."""
+    tree(root, LATER_RULES, LATER_TESTS)
+    (root / "test_later.py").write_text(later, encoding="utf-8")
+    done = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", STAGES, str(root), *explained],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    return done.stdout.splitlines() or [done.stderr]
+
+
+def test_a_later_stage_is_for_what_has_survived_without_a_reason(tmp_path: Path) -> None:
+    """It may kill it or reach nothing of it; what is explained it does not meet, and nobody runs it for nothing."""
+    assert ["a < b a <= b none False", "now > due now >= due test_later.py::test_late True"] == sorted(
+        _stages(tmp_path, STRICT_TESTS)
+    )
+    assert ["a < b a <= b none False", "now > due now >= due none True"] == sorted(
+        _stages(tmp_path, STRICT_TESTS, "now > due")
+    )
+    broken = STRICT_TESTS.replace("(1, 1)", "(2, 1)")
+    assert 2 == len(_stages(tmp_path, broken, "now > due", "a < b"))
+    assert "the tests must pass before anything is changed" in _stages(tmp_path, broken)[0]
+
+
+LAST_TESTS = '''
+"""The slowest test, so that it comes last."""
+
+import time
+
+import rules
+
+
+def test_last():
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+    assert not rules.is_late(1, 1)
+'''
+
+
+def test_all_chosen_tests_run_however_many_there_are(tmp_path: Path) -> None:
+    """The likeliest of them first, alone; then the others, whose files were not so much as imported before."""
+    tests = STRICT_TESTS.replace("(1, 1)", "(2, 3)") + "".join(
+        f"\n\ndef test_{number}():\n    assert not rules.is_late(2, 3)\n" for number in range(FIRST_TESTS_MAX)
+    )
+    tree(tmp_path, STRICT, tests)
+    (tmp_path / "test_last.py").write_text(LAST_TESTS, encoding="utf-8")
+    ended = mutate(tmp_path, "--json", "--tests", "test_rules.py", "test_last.py")
+    assert (0, {"test_last.py": 1}) == (ended.code, ended.found["killed_by"])
 
 
 WAITING = """

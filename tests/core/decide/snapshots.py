@@ -54,13 +54,19 @@ def key_of(call: Batch) -> CallKey:
 
 
 def reply(
-    call: Call | Sequence[Task], error: CdnError | None = None, *, at: float = NOW, before: bool = False
+    call: Call | Sequence[Task],
+    error: CdnError | None = None,
+    *,
+    at: float = NOW,
+    before: bool = False,
+    refusals: int = 0,
+    is_last: bool = True,
 ) -> Reply:
     """Make an answer: an acceptance, or an error."""
     call = call if isinstance(call, Call) else Call(tuple(call))
     sent = batch(call.tasks, at - 1, replaces=call.replaces)
     accepted = None if error else Accepted((f"id-{sent.id}",), "R")
-    return Reply(call, sent, key_of(sent), at, accepted, error, was_refused_before=before)
+    return Reply(call, sent, key_of(sent), at, accepted, error, before, refusals, is_last)
 
 
 def answered(

@@ -18,7 +18,7 @@ from shared.core.errors import (
     Rejected,
     TooLarge,
 )
-from shared.core.plan.books import Books, minute_of
+from shared.core.plan.books import Books, Hold, minute_of
 from shared.core.plan.planning import Call, Shrunk
 from shared.core.task.model import Form, Result, State, Task
 from shared.core.task.notes import Place
@@ -374,6 +374,14 @@ def test_where_no_step_is_left_the_rest_waits_for_the_minute() -> None:
     assert minute_of(NOW) == decision.books.minute
     assert {"reply: a minute is spent", "reply: nothing is left of the minute"} == decision.branches
     assert [(Result.DEFERRED, wait.slot)] * 5 == [(each.result, each.code) for each in decision.outcomes]
+
+
+def test_a_minute_in_vain_is_held_with_the_vendors_words() -> None:
+    """A person who asks why a domain waits reads what the CDN has said of it."""
+    decision = answered([ONE], MinuteSpent("QuotaPerMinuteExceeded.Refresh", "too fast"))
+    assert {minute_of_domain("url", A).slot: Hold(NOW, NOW, 1, "QuotaPerMinuteExceeded.Refresh", "too fast")} == (
+        decision.books.holds
+    )
 
 
 def test_where_no_step_is_left_the_rest_waits_for_the_day() -> None:

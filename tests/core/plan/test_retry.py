@@ -10,12 +10,15 @@ from shared.core.plan.retry import (
     BACKOFF_MAX_SECONDS,
     BLAMED_TRIES_MAX,
     FAILED_TRIES_MAX,
+    LOOKS_SKIPPED_BY_FAILURE,
     MEANWHILE_SECONDS,
     REFUSED_PAUSE_SECONDS,
     backoff,
     blamed_pause,
+    failed_look_pause,
     failed_pause,
     is_hopeless,
+    look_pause,
     trouble_pause,
 )
 
@@ -49,6 +52,14 @@ def test_a_troubled_domain_is_tried_each_minute_at_first_and_every_fifteen_minut
     """A little less than whole minutes each time, so that no ring of the timer is missed."""
     assert [55, 55, 55, 55, 115, 235, 475, 885, 885, 885] == [trouble_pause(tries) for tries in range(10)]
     assert 55 == trouble_pause(-2)
+
+
+def test_a_listing_is_asked_for_ever_more_seldom_but_each_minute() -> None:
+    """One that tells nothing new, and one that fails: which is left alone as if it had been asked some times before."""
+    assert [2, 2, 4, 8, 16, 30, 55, 55, 55] == [look_pause(tries) for tries in range(9)]
+    assert 2 == look_pause(-2)
+    assert 3 == LOOKS_SKIPPED_BY_FAILURE
+    assert [8, 16, 30, 55, 55] == [failed_look_pause(tries) for tries in range(5)]
 
 
 def test_tries_are_bounded() -> None:
