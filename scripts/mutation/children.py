@@ -12,12 +12,13 @@ import os
 import resource
 import selectors
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 MEMORY_BYTES_MAX = 4 * 2**30
 _CHUNK_BYTES = 1 << 16
@@ -58,7 +59,7 @@ class Children(Generic[T]):
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            _do(work, writing, output)
+            be_fork(output, lambda: _do(work, writing))
         os.close(writing)
         os.set_blocking(reading, False)
         child = _Child(ticket, pid, time.monotonic() + seconds, [])
@@ -92,19 +93,28 @@ class Children(Generic[T]):
         return child.ticket, json.loads(lines[-1]) if lines else None
 
 
-def _do(work: Callable[[Tell], None], writing: int, output: Path) -> None:
-    """Be the fork: never returns, so that nothing of the parent is done twice."""
+def _do(work: Callable[[Tell], None], writing: int) -> None:
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+        work(partial(_tell, writing))
+    except BaseException:  # noqa: BLE001 - whatever it is, it is told
+        _tell(writing, {"failed": "", "late": False, "broken": traceback.format_exc()})
+
+
+def be_fork(output: Path, work: Callable[[], None]) -> NoReturn:
+    """Do a fork's work, writing to a file and reading nothing; never returns, so that nothing is done twice."""
+    try:
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (file, 1), (file, 2)):
             os.dup2(source, target)
-        work(partial(_tell, writing))
+        work()
     except BaseException:  # noqa: BLE001 - whatever it is, it must not go on as if it were the parent
-        _tell(writing, {"failed": "", "late": False, "broken": traceback.format_exc()})
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(0)
 
 

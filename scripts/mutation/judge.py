@@ -6,6 +6,8 @@
 4. A later stage's tests are for what survived the earlier ones, and has no explanation: that it needs none is for the
    first stage to show. Where nothing is left for a stage, its tests do not run at all.
 5. What no test reaches has survived.
+6. What runs as a module is imported, or outside of any test, gets a process that has imported nothing. All else is
+   tried in forks of one that has collected the tests: there, functions are changed where they are.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import json
 import os
 import time
 import warnings
@@ -22,11 +25,12 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-from scripts.mutation.children import Children, Tell, Told
+from scripts.mutation.children import Children, Tell, Told, be_fork
+from scripts.mutation.functions import Change, change_of
 from scripts.mutation.ground import Ground
 from scripts.mutation.inject import marked
 from scripts.mutation.mutants import Key, Mutant
-from scripts.mutation.trial import Trial, run
+from scripts.mutation.trial import Room, Trial, in_room, run
 
 BASELINE_SECONDS_MAX = 900.0
 OUTPUT_CHARACTERS_MAX = 4_000
@@ -57,6 +61,8 @@ class Stage(NamedTuple):
     times: Mapping[str, float]
     by_statement: Mapping[str, frozenset[str]]
     by_file: Mapping[str, frozenset[str]]
+    outside: frozenset[str] = frozenset()
+    """Statements that were reached outside of any test."""
 
     def chosen(self, mutant: Mutant, killers: Sequence[str]) -> list[str]:
         """Choose the tests that can notice a mutant, those first that are likely to."""
@@ -73,6 +79,7 @@ class Judge:
         self._ground, self._jobs, self._folder = ground, jobs, folder
         self._killers: dict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=8))
         self._texts = {path.relative_to(ground.root).as_posix(): path.read_text("utf-8") for path in ground.paths()}
+        self._room: Room | None = None
 
     def verdicts(
         self, mutants: Iterable[Mutant], explained: Collection[Key] = (), ends: float = float("inf")
@@ -84,7 +91,7 @@ class Judge:
                 return
             stage = self._baseline(tests)
             reached.update(mutant for mutant in waiting if stage.chosen(mutant, ()))
-            verdicts = self._tried(stage, waiting, ends if number == 0 else float("inf"))
+            verdicts = self._verdicts(stage, tests, waiting, ends if number == 0 else float("inf"))
             waiting = []
             for verdict in verdicts:
                 if verdict.killer or verdict.mutant.key in explained:
@@ -93,8 +100,64 @@ class Judge:
                     waiting.append(verdict.mutant)
         yield from (Verdict(mutant, "", reached=mutant in reached) for mutant in waiting)
 
-    def _tried(self, stage: Stage, mutants: Iterable[Mutant], ends: float) -> Iterator[Verdict]:
+    def _verdicts(
+        self, stage: Stage, tests: Sequence[str], mutants: Sequence[Mutant], ends: float
+    ) -> Iterator[Verdict]:
         """Try mutants with the tests of one stage."""
+        changes = {mutant: self._change(mutant, stage) for mutant in mutants}
+        yield from self._tried(stage, [mutant for mutant, change in changes.items() if change is None], ends)
+        inside = [mutant for mutant, change in changes.items() if change is not None]
+        if inside and time.monotonic() < ends:
+            yield from self._tried_in_room(stage, tests, inside, ends)
+
+    def _change(self, mutant: Mutant, stage: Stage) -> Change | None:
+        """Tell which functions a mutant changes; None where a new process has to import it."""
+        if not mutant.statement or f"{mutant.file}:{mutant.statement}" in stage.outside:
+            return None
+        text = self._texts[mutant.file]
+        (old,) = _compiled(self._ground.root, mutant.file, text).values()
+        (new,) = _compiled(self._ground.root, mutant.file, mutant.applied(text)).values()
+        return change_of(old, new)
+
+    def _tried_in_room(
+        self, stage: Stage, tests: Sequence[str], mutants: Sequence[Mutant], ends: float
+    ) -> Iterator[Verdict]:
+        """Try mutants in forks of a process that has collected all tests, itself a fork of this one."""
+        reading, writing = os.pipe()
+        output = self._folder / "room.out"
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            be_fork(output, lambda: self._be_room(stage, tests, mutants, ends, writing))
+        os.close(writing)
+        is_over = False
+        with os.fdopen(reading, encoding="utf-8") as lines:
+            for line in lines:
+                number, *rest = json.loads(line)
+                is_over = number is None
+                if not is_over:
+                    yield Verdict(mutants[number], *rest)
+        os.waitpid(pid, 0)
+        if not is_over:
+            said = output.read_text("utf-8", "replace")
+            raise SystemExit(f"the tests could not be collected, or run:\n{said[-OUTPUT_CHARACTERS_MAX:]}")
+
+    def _be_room(
+        self, stage: Stage, tests: Sequence[str], mutants: Sequence[Mutant], ends: float, writing: int
+    ) -> None:
+        numbers = {mutant: number for number, mutant in enumerate(mutants)}
+
+        def then(room: Room) -> None:
+            self._room = room
+            with os.fdopen(writing, "w", encoding="utf-8") as told:
+                for verdict in self._tried(stage, mutants, ends):
+                    print(json.dumps([numbers[verdict.mutant], *verdict[1:]]), file=told, flush=True)
+                print(json.dumps([None]), file=told)
+
+        in_room(self._ground.root, self._ground.paths(), tests, then)
+
+    def _tried(self, stage: Stage, mutants: Iterable[Mutant], ends: float) -> Iterator[Verdict]:
+        """Try mutants, in the room if this is one."""
         children: Children[Mutant] = Children(self._jobs, self._folder)
         waiting = iter(mutants)
         going = True
@@ -123,9 +186,18 @@ class Judge:
         if chosen:
             seconds = {test: SECONDS_AT_LEAST + TIMES_AS_LONG * stage.times[test] for test in chosen}
             longest = WAIT_SECONDS_AT_LEAST + WAIT_TIMES_AS_LONG * sum(stage.times[test] for test in chosen)
-            changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
-            children.start(mutant, self._work(changed, (), chosen, seconds), longest)
+            children.start(mutant, self._trial(mutant, stage, chosen, seconds), longest)
         return bool(chosen)
+
+    def _trial(
+        self, mutant: Mutant, stage: Stage, chosen: Sequence[str], seconds: Mapping[str, float]
+    ) -> Callable[[Tell], None]:
+        room = self._room
+        if room is None:
+            changed = _compiled(self._ground.root, mutant.file, mutant.applied(self._texts[mutant.file]))
+            return self._work(changed, (), chosen, seconds)
+        change = self._change(mutant, stage) or []
+        return lambda tell: room.run(change, chosen, seconds, self._folder / f"tmp-{os.getpid()}", tell)
 
     def _work(
         self, code: Mapping[Path, CodeType], tests: Sequence[str], chosen: Sequence[str], seconds: Mapping[str, float]
@@ -185,6 +257,7 @@ def _stage(results: Sequence[Told]) -> Stage:
         times,
         {name: frozenset(able) for name, able in by_statement.items()},
         {name: frozenset(able) for name, able in by_file.items()},
+        frozenset(name for told in results for name in told["reached"].get("", ())),
     )
 
 

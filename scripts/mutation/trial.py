@@ -2,15 +2,17 @@
 
 It ends at the first failure. A test that takes far longer than it should counts as failed: its loop may have no end.
 Most of a trial's time goes to importing test files, so those of the likeliest tests are imported first, and run alone.
+Or all tests are collected once: forks of that process then change functions in it, and run some of them.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from typing import Any, NamedTuple
 import hypothesis
 import pytest
 
+from scripts.mutation.functions import Change, Functions
 from scripts.mutation.inject import inject
 
 COLLECT_SECONDS_MAX = 60.0
@@ -54,14 +57,13 @@ def run(trial: Trial, tell: Tell) -> None:
     Where all pass it also tells `times` by test, what each `reached`, and which `modules` were imported for it. Where
     pytest itself could not go on it tells of no test, but what pytest said.
     """
-    os.chdir(trial.root)
-    sys.path.insert(0, str(trial.root))
-    watch = _Watch(trial, tell)
+    _enter(trial.root)
+    watch = _Watch(tell)
     inject(trial.root, trial.code, watch.reach)
-    options = ["-p", "no:xdist", "--rootdir", str(trial.root), "--basetemp", str(trial.folder)]
+    options = [*_options(trial.root), "--basetemp", str(trial.folder)]
     codes = set()
     for tests, chosen in _parts(trial):
-        watch.begin(chosen)
+        watch.begin(chosen, trial.seconds, tell)
         with_limit(COLLECT_SECONDS_MAX, watch.too_late)
         codes.add(pytest.main([*options, *tests], plugins=[watch]))
     failed = codes - {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
@@ -85,6 +87,58 @@ def _parts(trial: Trial) -> list[tuple[Sequence[str], Sequence[str]]]:
     return [(sorted({test.partition("::")[0] for test in part}), part) for part in parts if part]
 
 
+class Room:
+    """A process in which all tests are collected and none has run: its forks can begin at once."""
+
+    def __init__(self, session: pytest.Session, watch: _Watch, functions: Functions) -> None:
+        self._session, self._watch, self._functions = session, watch, functions
+
+    def run(
+        self, change: Change, chosen: Sequence[str], seconds: Mapping[str, float], folder: Path, tell: Tell
+    ) -> None:
+        """In a fork: change functions, run some tests in their order, and tell `failed`, `late` and `broken`."""
+        folder.mkdir()
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
+        self._functions.apply(change)
+        self._watch.begin(chosen, seconds, tell)
+        items = self._watch.in_order(self._session.items)
+        for number, item in enumerate(items, 1):
+            following = items[number] if number < len(items) else None
+            self._session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        tell({"failed": "", "late": False, "broken": "" if items else "there are no tests"})
+
+
+def in_room(root: Path, files: Collection[Path], tests: Sequence[str], then: Callable[[Room], None]) -> None:
+    """Collect tests as they are, and call `then` in their midst; `files` are those whose functions may be changed."""
+    watch = _Watch(lambda _told: None)
+    _enter(root)
+    code = pytest.main([*_options(root), "--capture=no", *tests], plugins=[watch, _Host(watch, files, then)])
+    if code != pytest.ExitCode.OK:
+        raise RuntimeError(f"pytest ended with {code!r}")
+
+
+class _Host:
+    def __init__(self, watch: _Watch, files: Collection[Path], then: Callable[[Room], None]) -> None:
+        self._watch, self._files, self._then = watch, files, then
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Instead of all tests."""
+        functions = Functions(self._files)
+        gc.freeze()
+        self._then(Room(session, self._watch, functions))
+        return True
+
+
+def _enter(root: Path) -> None:
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+
+
+def _options(root: Path) -> list[str]:
+    return ["-p", "no:xdist", "--rootdir", str(root)]
+
+
 def with_limit(seconds: float, on_late: Callable[[int, FrameType | None], None]) -> None:
     """Call `on_late` once the process has used so much more CPU time; never for 0."""
     signal.signal(signal.SIGPROF, on_late)
@@ -99,17 +153,16 @@ def _table(test: str) -> str:
 class _Watch:
     """What pytest tells its plugins."""
 
-    def __init__(self, trial: Trial, tell: Tell) -> None:
-        self._trial, self._tell = trial, tell
-        self._test = ""
-        self._chosen: Sequence[str] = ()
-        self._longest = max(trial.seconds.values(), default=0.0)
+    def __init__(self, tell: Tell) -> None:
         self.times: dict[str, float] = {}
         self.reached: dict[str, set[str]] = {"": set()}
+        self._test = ""
+        self.begin((), {}, tell)
 
-    def begin(self, chosen: Sequence[str]) -> None:
-        """Let only these tests run from now on; all where there are none."""
-        self._chosen = chosen
+    def begin(self, chosen: Sequence[str], seconds: Mapping[str, float], tell: Tell) -> None:
+        """Let only these tests run from now on, all where there are none, each in its time."""
+        self._chosen, self._seconds, self._tell = chosen, seconds, tell
+        self._longest = max(seconds.values(), default=0.0)
 
     def reach(self, name: str) -> None:
         """Note that a marked statement was reached; outside of tests, under an empty name."""
@@ -121,7 +174,7 @@ class _Watch:
 
     def _end(self, test: str, *, late: bool = False) -> None:
         self._tell({"failed": test, "late": late, "broken": ""})
-        if self._trial.chosen:
+        if self._chosen:
             os._exit(0)
 
     @pytest.hookimpl(trylast=True)
@@ -136,13 +189,18 @@ class _Watch:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep what was chosen, in its order; all rows of a table that has not the rows it had."""
-        if self._chosen:
-            there = {item.nodeid for item in items}
-            order = {name: number for number, name in enumerate(self._chosen)}
-            tables = {_table(name): number for name, number in order.items() if name not in there}
-            places = {item: order.get(item.nodeid, tables.get(_table(item.nodeid), -1)) for item in items}
-            items[:] = sorted((item for item in items if places[item] >= 0), key=places.__getitem__)
+        """Keep what was chosen."""
+        items[:] = self.in_order(items)
+
+    def in_order(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """List the chosen tests in their order; all rows of a table that has not the rows it had."""
+        if not self._chosen:
+            return items
+        there = {item.nodeid for item in items}
+        order = {name: number for number, name in enumerate(self._chosen)}
+        tables = {_table(name): number for name, number in order.items() if name not in there}
+        places = {item: order.get(item.nodeid, tables.get(_table(item.nodeid), -1)) for item in items}
+        return sorted((item for item in items if places[item] >= 0), key=places.__getitem__)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be imported is a failure, too."""
@@ -154,7 +212,7 @@ class _Watch:
         """Time a test, and end it where it hangs."""
         self._test, started = item.nodeid, time.process_time()
         self.reached[item.nodeid] = set()
-        with_limit(self._trial.seconds.get(item.nodeid, self._longest), self.too_late)
+        with_limit(self._seconds.get(item.nodeid, self._longest), self.too_late)
         outcome = yield
         with_limit(0, self.too_late)
         self._test = ""
