@@ -141,6 +141,7 @@ def build(  # noqa: PLR0913 - each is something a test replaces
         own=(settings.spool_bucket, settings.spool_prefix),
         faults=faults,
         dead_days=settings.dead_days,
+        http_events=settings.http_events,
     )
     return Instance(kit, keys, spool, settings, bucket)
 

@@ -132,6 +132,8 @@ class Kit:
     """Calls of unknown outcome that this instance has read, by key: those that its last round looked at."""
     dead_days: int = 90
     """How many days what was given up is kept."""
+    http_events: bool = False
+    """Whether an event may come as an HTTP request."""
 
     @property
     def facts(self) -> Facts:

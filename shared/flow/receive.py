@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from shared.core.change.events import BadEvent, read
+from shared.core.change.events import read
+from shared.core.change.wrappers import BadEvent
 from shared.core.errors import StoreError
 from shared.core.site.urls import Skipped, tasks_of
 from shared.core.task.model import ObjectChange, Outcome, Result, Task, TaskId, digest
@@ -37,7 +38,7 @@ def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
 
 def note_event(kit: Kit, event: bytes, run: Invocation) -> tuple[dict[str, object], bool, list[Outcome]]:
     """Make an event's tasks durable; returns a summary, whether there are any, and the records of what causes none."""
-    received = read(event)
+    received = read(event, http=kit.http_events)
     changes = _in_time(kit, [change for change in received.changes if not _is_own(kit, change)])
     own = len(received.changes) - len(changes)
     if own:

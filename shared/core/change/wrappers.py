@@ -1,0 +1,203 @@
+"""Bytes of an event in; what is innermost in them out: mappings that should be events, and what holds none.
+
+Rules:
+
+1. A wrapper is a mapping with the members of a row of `_WRAPPERS`; at most `LAYERS_MAX` lie around an event. Lists,
+   JSON in a text and Base64 in either alphabet may lie between them: they say nothing of their own.
+2. Nothing grows by being unpacked, and `NESTING_MAX` bounds how deep it goes, so the work is bounded by the bytes.
+3. An HTTP request is a wrapper only where that is allowed: whoever knows a public address could spend quota. Of one
+   only the body is kept, since its headers may hold keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from html import unescape
+from typing import Any, NamedTuple
+
+import msgspec
+
+from shared.core.checked import shown
+
+LAYERS_MAX = 3
+"""A queue behind a topic, told of by EventBridge, has three."""
+NESTING_MAX = 16
+"""Deepest unpacking, counting each list, mapping and text; a queue behind a topic needs ten."""
+BASE64_MAX = 2
+"""How often in a row a text may be Base64 of another: once by who wrote it, once by the queue."""
+PAYLOAD_BYTES_MAX = 33_554_432
+"""The platform's own limit of a synchronous call; asynchronous ones bring 128 KB."""
+
+_BOM = b"\xef\xbb\xbf"
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_XML_MEMBER = re.compile(r"<(TopicName|Message|MessageBody)>([^<]*)</\1>")
+"""What a message service's documents in XML are read for."""
+_STUMBLES = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+class BadEvent(msgspec.Struct, frozen=True):
+    """Something that is no event, or half of one: why, and its bytes."""
+
+    reason: str
+    payload: bytes
+
+
+class Element(msgspec.Struct, frozen=True):
+    """A mapping that wraps nothing more: its value, the bytes around it, and its wrappers, the outermost first."""
+
+    value: dict[str, Any]
+    original: bytes
+    within: tuple[str, ...] = ()
+
+
+class _Wrapper(NamedTuple):
+    """A mapping that has all of `members`, one of `any_of` if there are some, and the event in the first of `holds`."""
+
+    name: str
+    members: frozenset[str]
+    holds: tuple[str, ...]
+    any_of: frozenset[str] = frozenset()
+
+    def content(self, value: dict[str, Any]) -> Any:
+        """What it holds; None where the mapping is no such wrapper, or holds nothing."""
+        if not self.members <= value.keys() or (self.any_of and not self.any_of & value.keys()):
+            return None
+        return next((value[name] for name in self.holds if value.get(name) is not None), None)
+
+
+_HTTP = _Wrapper(
+    "HTTP request",
+    frozenset({"body"}),
+    ("body",),
+    frozenset({"isBase64Encoded", "rawPath", "httpMethod", "requestContext"}),
+)
+_WRAPPERS = (
+    _HTTP,  # first, so that none passes for another
+    # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+    _Wrapper("CloudEvents", frozenset({"specversion"}), ("data", "data_base64")),
+    _Wrapper("MNS queue message", frozenset(), ("messageBody", "MessageBody")),
+    _Wrapper("MNS topic message", frozenset({"TopicName"}), ("Message",)),
+    _Wrapper("MNS topic message", frozenset({"attrs"}), ("body",)),
+    # What EventBridge makes of the messages of other services, as its pages about event sources show it.
+    _Wrapper("RocketMQ message", frozenset({"topic"}), ("body",)),
+    _Wrapper("RabbitMQ or MQTT message", frozenset(), ("body",), frozenset({"envelope", "props"})),
+    _Wrapper("Kafka message", frozenset({"topic", "offset"}), ("value",)),
+)
+
+
+class _At(msgspec.Struct, frozen=True):
+    """Where the unpacking stands: the bytes around, the wrappers so far, how deep, and whether HTTP is one."""
+
+    original: bytes
+    http: bool
+    within: tuple[str, ...] = ()
+    depth: int = 0
+
+    def deeper(self, **changed: Any) -> _At:
+        return msgspec.structs.replace(self, depth=self.depth + 1, **changed)
+
+
+def unwrap(payload: bytes, *, http: bool = False) -> Iterator[Element | BadEvent]:
+    """Yield each innermost mapping of a payload, or why there is none; `http` allows HTTP requests as wrappers."""
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        yield BadEvent(f"longer than {PAYLOAD_BYTES_MAX} bytes", payload)
+    else:
+        yield from _value(payload, _At(payload, http))
+
+
+def bytes_of(value: Any, otherwise: bytes) -> bytes:
+    """Write a value down again; where it is nested too deeply for that, keep the bytes around it."""
+    try:
+        return msgspec.json.encode(value)
+    except (RecursionError, ValueError):
+        return otherwise
+
+
+def _value(value: Any, at: _At) -> Iterator[Element | BadEvent]:
+    """Unpack one value."""
+    if at.depth > NESTING_MAX:
+        yield BadEvent(f"nested deeper than {NESTING_MAX} levels", at.original)
+    elif isinstance(value, bytes | str):
+        yield from _text(value, at)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _value(item, at.deeper(original=bytes_of(item, at.original)))
+    elif isinstance(value, dict):
+        yield from _mapping(value, at)
+    else:
+        yield BadEvent(f"expected an event, got {shown(value)}", at.original)
+
+
+def _text(text: bytes | str, at: _At) -> Iterator[Element | BadEvent]:
+    """Decode JSON, Base64 of JSON as message queues send it, or a message service's document in XML."""
+    raw = text.encode(errors="replace") if isinstance(text, str) else text
+    if members := _xml_members(raw):
+        yield from _value(members, at.deeper())
+        return
+    fault: Exception | None = None
+    decoded: bytes | None = raw
+    for _ in range(BASE64_MAX + 1):
+        try:
+            value = msgspec.json.decode((decoded or b"").removeprefix(_BOM))
+        except _STUMBLES as error:
+            fault = fault or error
+        else:
+            yield from _value(value, at.deeper())
+            return
+        decoded = _from_base64(decoded or b"")
+    yield BadEvent(f"not JSON: {fault}", at.original)
+
+
+def _xml_members(raw: bytes) -> dict[str, str]:
+    """Read the members of a message service's document; nothing where it is none."""
+    if not raw[:16].lstrip().startswith(b"<"):
+        return {}
+    return {name: unescape(text) for name, text in _XML_MEMBER.findall(raw.decode(errors="replace"))}
+
+
+def _from_base64(raw: bytes) -> bytes | None:
+    """Decode Base64 in either alphabet, with or without padding and line breaks; None where it is none."""
+    text = raw.translate(_STANDARD_ALPHABET, b" \t\r\n").rstrip(b"=")
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return None
+
+
+def _mapping(value: dict[str, Any], at: _At) -> Iterator[Element | BadEvent]:
+    """Follow what a wrapper holds; a mapping that wraps nothing should be an event."""
+    if isinstance(value.get("events"), list):
+        yield from _value(value["events"], at.deeper())
+        return
+    for wrapper in _WRAPPERS:
+        content = wrapper.content(value)
+        if content is not None:
+            yield from _inside(wrapper, value, content, at)
+            return
+    yield Element(value, at.original, at.within)
+
+
+def _inside(wrapper: _Wrapper, value: dict[str, Any], content: Any, at: _At) -> Iterator[Element | BadEvent]:
+    """Go on inside a wrapper, if that may be."""
+    kind = value.get("type")
+    within = (*at.within, f"{wrapper.name} {shown(kind)}" if isinstance(kind, str) else wrapper.name)
+    if wrapper is _HTTP:
+        body = content.encode(errors="replace") if isinstance(content, str) else bytes_of(content, b"")
+        at = msgspec.structs.replace(at, original=body)
+    if len(within) > LAYERS_MAX:
+        yield BadEvent(f"wrapped more than {LAYERS_MAX} times: {' > '.join(within)}", at.original)
+    elif wrapper is _HTTP and not at.http:
+        yield BadEvent(
+            f"it looks like an HTTP request{inside_of(at.within)}: with HTTP_EVENTS=true its body is read, and whoever "
+            "knows the address can spend quota",
+            at.original,
+        )
+    else:
+        yield from _value(content, at.deeper(within=within))
+
+
+def inside_of(within: tuple[str, ...]) -> str:
+    """Say in what something was wrapped, as the end of a sentence's noun."""
+    return f" (in {' > '.join(within)})" if within else ""
