@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from shared.core.change.events import read
-from shared.core.change.wrappers import BadEvent
+from shared.core.change.wrappers import BadEvent, without_headers
 from shared.core.foreign import foreign
 from shared.core.site.urls import Skipped, tasks_of
 from shared.core.task.model import ObjectChange, Outcome, Result, Task, TaskId, digest
@@ -73,7 +73,8 @@ def _judge(kit: Kit, event: bytes, judged: _Judged) -> None:
         try:
             caused, passed_over = tasks_of(change, kit.sites, kit.provider)
         except Exception as error:  # noqa: BLE001, PERF203 - whatever it is, the next try would raise it; each for itself
-            judged.bad.append(BadEvent(f"it could not be judged: {type(error).__name__}: {foreign(error)}", event))
+            reason = f"it could not be judged: {type(error).__name__}: {foreign(error)}"
+            judged.bad.append(BadEvent(reason, without_headers(event)))
         else:
             tasks.update((task.id, task) for task in caused)
             skipped += passed_over

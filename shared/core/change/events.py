@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 import msgspec
 
 from shared.core.change.looks import described, source_of
-from shared.core.change.wrappers import BadEvent, Element, bytes_of, unwrap
+from shared.core.change.wrappers import BadEvent, Element, bytes_of, unwrap, without_headers
 from shared.core.checked import shown
 from shared.core.task.model import Action, ObjectChange, digest
 
@@ -41,6 +41,9 @@ IGNORED_EVENTS = frozenset(
         "ObjectRemoved:AbortMultipartUpload",
     }
 )
+
+BAD_ELEMENTS_MAX = 1_000
+"""Of one payload; where there are more, it is kept as a whole."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -91,19 +94,25 @@ def read(payload: bytes, *, http: bool = False) -> Received:
     bad: list[BadEvent] = []
     ignored: list[str] = []
     for element in unwrap(payload, http=http):
-        if isinstance(element, BadEvent):
-            bad.append(element)
-            continue
-        try:
-            change = _change(element)
-        except _Unreadable as fault:
-            bad.append(BadEvent(str(fault), bytes_of(element.value, element.original)))
-        else:
-            if isinstance(change, str):
-                ignored.append(change)
-            else:
-                changes.append(change)
+        found = element if isinstance(element, BadEvent) else _read(element)
+        if isinstance(found, ObjectChange):
+            changes.append(found)
+        elif isinstance(found, str):
+            ignored.append(found)
+        elif len(bad) <= BAD_ELEMENTS_MAX:
+            bad.append(found)
+    if len(bad) > BAD_ELEMENTS_MAX:
+        reason = f"more than {BAD_ELEMENTS_MAX} elements are no events; of the first one: {bad[0].reason}"
+        bad = [BadEvent(reason, without_headers(payload))]
     return Received(tuple(changes), tuple(bad), tuple(ignored))
+
+
+def _read(element: Element) -> ObjectChange | str | BadEvent:
+    """Read one element, or say why it cannot be."""
+    try:
+        return _change(element)
+    except _Unreadable as fault:
+        return BadEvent(str(fault), bytes_of(element.value, element.original))
 
 
 def _change(element: Element) -> ObjectChange | str:

@@ -6,7 +6,7 @@ Rules:
    JSON in a text and Base64 in either alphabet may lie between them: they say nothing of their own.
 2. Nothing grows by being unpacked, and `NESTING_MAX` bounds how deep it goes, so the work is bounded by the bytes.
 3. An HTTP request is a wrapper only where that is allowed: whoever knows a public address could spend quota. Of one
-   only the body is kept, since its headers may hold keys.
+   only the body is kept, since its headers may hold keys, and of one that is too long only the beginning.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ LAYERS_MAX = 3
 """A queue behind a topic, told of by EventBridge, has three."""
 NESTING_MAX = 16
 """Deepest unpacking, counting each list, mapping and text; a queue behind a topic needs ten."""
+HTTP_BODY_BYTES_MAX = 1_000_000
+"""Those who deliver events by HTTP send 64 KB; the platform would take 32 MB of anything from anybody."""
 BASE64_MAX = 2
 """How often in a row a text may be Base64 of another: once by who wrote it, once by the queue."""
 PAYLOAD_BYTES_MAX = 33_554_432
@@ -107,6 +109,16 @@ def unwrap(payload: bytes, *, http: bool = False) -> Iterator[Element | BadEvent
         yield from _value(payload, _At(payload, http))
 
 
+def without_headers(payload: bytes) -> bytes:
+    """Of a payload that is an HTTP request the beginning of its body; any other as it is."""
+    try:
+        value = msgspec.json.decode(payload)
+    except _STUMBLES:
+        return payload
+    body = _HTTP.content(value) if isinstance(value, dict) else None
+    return payload if body is None else _body(body)[:HTTP_BODY_BYTES_MAX]
+
+
 def bytes_of(value: Any, otherwise: bytes) -> bytes:
     """Write a value down again; where it is nested too deeply for that, keep the bytes around it."""
     try:
@@ -184,8 +196,11 @@ def _inside(wrapper: _Wrapper, value: dict[str, Any], content: Any, at: _At) -> 
     kind = value.get("type")
     within = (*at.within, f"{wrapper.name} {shown(kind)}" if isinstance(kind, str) else wrapper.name)
     if wrapper is _HTTP:
-        body = content.encode(errors="replace") if isinstance(content, str) else bytes_of(content, b"")
-        at = msgspec.structs.replace(at, original=body)
+        body = _body(content)
+        at = msgspec.structs.replace(at, original=body[:HTTP_BODY_BYTES_MAX])
+        if len(body) > HTTP_BODY_BYTES_MAX:
+            yield BadEvent(f"the body of an HTTP request is longer than {HTTP_BODY_BYTES_MAX} bytes", at.original)
+            return
     if len(within) > LAYERS_MAX:
         yield BadEvent(f"wrapped more than {LAYERS_MAX} times: {' > '.join(within)}", at.original)
     elif wrapper is _HTTP and not at.http:
@@ -196,6 +211,10 @@ def _inside(wrapper: _Wrapper, value: dict[str, Any], content: Any, at: _At) -> 
         )
     else:
         yield from _value(content, at.deeper(within=within))
+
+
+def _body(content: Any) -> bytes:
+    return content.encode(errors="replace") if isinstance(content, str) else bytes_of(content, b"")
 
 
 def inside_of(within: tuple[str, ...]) -> str:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.change.events import read
-from shared.core.change.wrappers import BASE64_MAX, LAYERS_MAX, PAYLOAD_BYTES_MAX, BadEvent, unwrap
+from shared.core.change.events import BAD_ELEMENTS_MAX, read
+from shared.core.change.wrappers import BASE64_MAX, HTTP_BODY_BYTES_MAX, LAYERS_MAX, PAYLOAD_BYTES_MAX, BadEvent, unwrap
 from tests import strategies
 from tests.core.change.shapes import event, native, payload
 
@@ -175,6 +175,26 @@ def test_no_number_makes_it_raise(text: str) -> None:
     """Numbers that are larger than any machine's."""
     for shape in (text, f'{{"eventSource":{text}}}', f'[{{"eventName":{text},"eventTime":{text}}}]'):
         assert 1 == len(read(shape.encode()).bad)
+
+
+def test_a_long_http_body_is_not_looked_at() -> None:
+    """Whoever knows the address could send anything: the beginning is kept."""
+    request = json.dumps({"rawPath": "/", "headers": {"Authorization": "x"}, "body": " " * (HTTP_BODY_BYTES_MAX + 1)})
+    (bad,) = read(request.encode(), http=True).bad
+    assert b" " * HTTP_BODY_BYTES_MAX == bad.payload
+    assert "longer than" in bad.reason
+
+
+@pytest.mark.parametrize("is_http", [False, True])
+def test_of_very_many_bad_elements_the_whole_is_kept_once(*, is_http: bool) -> None:
+    """And the good ones among them are read."""
+    body = json.dumps([*[1] * BAD_ELEMENTS_MAX, event(), 2])
+    data = json.dumps({"rawPath": "/", "headers": {"Authorization": "x"}, "body": body}) if is_http else body
+    received = read(data.encode(), http=is_http)
+    assert ["a.css"] == [each.key for each in received.changes]
+    (bad,) = received.bad
+    assert body.encode() == bad.payload
+    assert bad.reason.startswith(f"more than {BAD_ELEMENTS_MAX} elements are no events; of the first one: expected an")
 
 
 def test_what_is_too_large_is_not_looked_at() -> None:
