@@ -11,14 +11,12 @@ Rules:
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterator
-from html import unescape
 from typing import Any, NamedTuple
 
 import msgspec
 
+from shared.core.change.texts import data_of
 from shared.core.checked import shown
 
 LAYERS_MAX = 3
@@ -27,16 +25,8 @@ NESTING_MAX = 16
 """Deepest unpacking, counting each list, mapping and text; a queue behind a topic needs ten."""
 HTTP_BODY_BYTES_MAX = 1_000_000
 """Those who deliver events by HTTP send 64 KB; the platform would take 32 MB of anything from anybody."""
-BASE64_MAX = 2
-"""How often in a row a text may be Base64 of another: once by who wrote it, once by the queue."""
 PAYLOAD_BYTES_MAX = 33_554_432
 """The platform's own limit of a synchronous call; asynchronous ones bring 128 KB."""
-
-_BOM = b"\xef\xbb\xbf"
-_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
-_XML_MEMBER = re.compile(r"<(TopicName|Message|MessageBody)>([^<]*)</\1>")
-"""What a message service's documents in XML are read for."""
-_STUMBLES = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class BadEvent(msgspec.Struct, frozen=True):
@@ -112,8 +102,8 @@ def unwrap(payload: bytes, *, http: bool = False) -> Iterator[Element | BadEvent
 def without_headers(payload: bytes) -> bytes:
     """Of a payload that is an HTTP request the beginning of its body; any other as it is."""
     try:
-        value = msgspec.json.decode(payload)
-    except _STUMBLES:
+        value = data_of(payload)
+    except ValueError:
         return payload
     body = _HTTP.content(value) if isinstance(value, dict) else None
     return payload if body is None else _body(body)[:HTTP_BODY_BYTES_MAX]
@@ -143,39 +133,13 @@ def _value(value: Any, at: _At) -> Iterator[Element | BadEvent]:
 
 
 def _text(text: bytes | str, at: _At) -> Iterator[Element | BadEvent]:
-    """Decode JSON, Base64 of JSON as message queues send it, or a message service's document in XML."""
-    raw = text.encode(errors="replace") if isinstance(text, str) else text
-    if members := _xml_members(raw):
-        yield from _value(members, at.deeper())
-        return
-    fault: Exception | None = None
-    decoded: bytes | None = raw
-    for _ in range(BASE64_MAX + 1):
-        try:
-            value = msgspec.json.decode((decoded or b"").removeprefix(_BOM))
-        except _STUMBLES as error:
-            fault = fault or error
-        else:
-            yield from _value(value, at.deeper())
-            return
-        decoded = _from_base64(decoded or b"")
-    yield BadEvent(f"not JSON: {fault}", at.original)
-
-
-def _xml_members(raw: bytes) -> dict[str, str]:
-    """Read the members of a message service's document; nothing where it is none."""
-    if not raw[:16].lstrip().startswith(b"<"):
-        return {}
-    return {name: unescape(text) for name, text in _XML_MEMBER.findall(raw.decode(errors="replace"))}
-
-
-def _from_base64(raw: bytes) -> bytes | None:
-    """Decode Base64 in either alphabet, with or without padding and line breaks; None where it is none."""
-    text = raw.translate(_STANDARD_ALPHABET, b" \t\r\n").rstrip(b"=")
+    """Decode a text, and unpack what it holds."""
     try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except ValueError:
-        return None
+        value = data_of(text.encode(errors="replace") if isinstance(text, str) else text)
+    except ValueError as fault:
+        yield BadEvent(str(fault), at.original)
+    else:
+        yield from _value(value, at.deeper())
 
 
 def _mapping(value: dict[str, Any], at: _At) -> Iterator[Element | BadEvent]:

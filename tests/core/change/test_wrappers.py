@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.change.events import BAD_ELEMENTS_MAX, read
-from shared.core.change.wrappers import BASE64_MAX, HTTP_BODY_BYTES_MAX, LAYERS_MAX, PAYLOAD_BYTES_MAX, BadEvent, unwrap
+from shared.core.change.texts import BASE64_MAX
+from shared.core.change.wrappers import HTTP_BODY_BYTES_MAX, LAYERS_MAX, PAYLOAD_BYTES_MAX, BadEvent, unwrap
 from tests import strategies
 from tests.core.change.shapes import event, native, payload
 
