@@ -71,6 +71,9 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: name.upper()):
     proxy: str = ""
     """HTTP proxy for all calls (http:// or https:// and its host); empty means none."""
 
+    http_events: bool = False
+    """Whether events may also come as HTTP requests (`true`); whoever knows a public address can then spend quota."""
+
     log_level: str = "INFO"
     """Least severe level that is printed; `DEBUG` tells which cases each decision met."""
 

@@ -141,6 +141,7 @@ def build(  # noqa: PLR0913 - each is something a test replaces
         own=(settings.spool_bucket, settings.spool_prefix),
         faults=faults,
         dead_days=settings.dead_days,
+        http_events=settings.http_events,
     )
     return Instance(kit, keys, spool, settings, bucket)
 
@@ -157,23 +158,6 @@ def _outcome_log(settings: Settings, keys: KeyRing, report: Any, **replaced: Any
     )
 
 
-def assemble(environ: Mapping[str, str], **replaced: Any) -> Instance:
-    """Put an instance together from an environment, even where only its spool can be used.
-
-    Whatever else is wrong, all at once, is in `kit.faults`; nothing is sent then, but events can be kept. Raises
-    `Invalid` where the spool's own settings are wrong. `replaced` is for `build`.
-    """
-    settings, faults = read_what_works(environ)
-    path = Path(environ.get("FC_FUNC_CODE_PATH", "."), settings.sites_file)
-    try:
-        sites = _sites(path)
-        check_spool_apart(settings, sites)
-    except Invalid as error:
-        where = "" if error.subject == "settings" else f"{error.subject}: "
-        faults += tuple(f"{where}{fault}" for fault in error.faults)
-    return build(settings, () if faults else sites, faults=faults, **replaced)
-
-
 def _sites(path: Path) -> tuple[Site, ...]:
     """Read a site file. Raises `Invalid` with all that is wrong with it."""
     try:
@@ -182,6 +166,27 @@ def _sites(path: Path) -> tuple[Site, ...]:
         raise Invalid("settings", [f"SITES_FILE {path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise Invalid("settings", [f"SITES_FILE {path}: not UTF-8 at byte {error.start}"]) from error
+
+
+def assemble(
+    environ: Mapping[str, str], *, read: Callable[[Path], tuple[Site, ...]] = _sites, **replaced: Any
+) -> Instance:
+    """Put an instance together from an environment, even where only its spool can be used.
+
+    Whatever else is wrong, all at once, is in `kit.faults`; nothing is sent then, but events can be kept. Raises
+    `Invalid` where the spool's own settings are wrong. `read` reads the site file; `replaced` is for `build`.
+    """
+    settings, faults = read_what_works(environ)
+    path = Path(environ.get("FC_FUNC_CODE_PATH", "."), settings.sites_file)
+    try:
+        sites = read(path)
+        check_spool_apart(settings, sites)
+    except Invalid as error:
+        where = "" if error.subject == "settings" else f"{error.subject}: "
+        faults += tuple(f"{where}{fault}" for fault in error.faults)
+    except Exception as error:  # noqa: BLE001 - a fault of ours in reading it must lose no event either
+        faults += (f"SITES_FILE {path}: could not be read: {type(error).__name__}: {error}",)
+    return build(settings, () if faults else sites, faults=faults, **replaced)
 
 
 @functools.cache

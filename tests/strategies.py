@@ -5,8 +5,11 @@ Values that belong together agree: equal task ids are equal tasks, and books nev
 
 from __future__ import annotations
 
+import base64
 import functools
+import json
 import string
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -103,6 +106,30 @@ def json_values() -> SearchStrategy[Any]:
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(members | text, inner, max_size=5),
         max_leaves=20,
     )
+
+
+Wrap = Callable[[Any], Any]
+"""Puts a wrapper around a value that JSON can hold."""
+
+
+def wrappers() -> SearchStrategy[Wrap]:
+    """Wrappers that an event may come in: one each, whose content is JSON, its text, or Base64 of that."""
+    texts: tuple[Wrap, ...] = (
+        lambda inner: inner,
+        json.dumps,
+        lambda inner: base64.b64encode(json.dumps(inner).encode()).decode(),
+        lambda inner: base64.urlsafe_b64encode(json.dumps(inner).encode()).decode().rstrip("="),
+    )
+    around: tuple[Wrap, ...] = (
+        lambda text: {"specversion": "1.0", "type": "t", "data": text},
+        lambda text: {"specversion": "1.0", "data_base64": text},
+        lambda text: [{"messageId": "1", "messageBody": text}],
+        lambda text: {"TopicName": "t", "Message": text, "MessageId": "1"},
+        lambda text: {"body": text, "attrs": {}},
+        lambda text: {"rawPath": "/", "body": text, "isBase64Encoded": True, "requestContext": {}},
+    )
+    pairs = st.tuples(st.sampled_from(around), st.sampled_from(texts))
+    return pairs.map(lambda pair: lambda inner: pair[0](pair[1](inner)))
 
 
 @st.composite

@@ -148,6 +148,7 @@ def test_everything_missing_is_told_at_once() -> None:
             "https://spool.oss-cn-hangzhou.aliyuncs.com",
             "OSS_ENDPOINT must not name the bucket, got 'https://spool.oss-cn-hangzhou.aliyuncs.com'",
         ),
+        ("HTTP_EVENTS", "yes", "HTTP_EVENTS expected true or false, got 'yes'"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL is one of DEBUG, INFO, WARNING, ERROR, got 'LOUD'"),
         (
             "OSS_ENDPOINT",

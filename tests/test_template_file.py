@@ -8,9 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts.localcloud.fc.template import FunctionSpec, read_template
+from scripts.localcloud.fc.template import FunctionSpec, parse_template, read_template
 from scripts.localcloud.fc.triggers import OssTrigger, TimerTrigger
+from shared.core.change.events import read
 from shared.settings import Settings, read_settings
+from tests.core.change.shapes import event as native_event
+from tests.core.change.shapes import native
 
 ROOT = Path(__file__).parent.parent
 RETRIES_MAX = 8
@@ -91,6 +94,29 @@ def test_oss_triggers_name_exactly_what_changes_an_object(module: str, events: s
     kind = {"object_created": "ObjectCreated", "object_removed": "ObjectRemoved"}[module]
     assert isinstance(trigger, OssTrigger)
     assert set(trigger.events) == {f"{kind}:{event}" for event in events}
+
+
+def test_what_is_shown_in_comments_can_be_taken_in() -> None:
+    """With the comment signs gone the template is still one, and the functions read each of these events."""
+    text = (ROOT / "template.yml").read_text(encoding="utf-8").replace("# - oss:", "- oss:")
+    functions = parse_template(text, environ={}, config={"AccountID": "1234567890123456"}).functions
+    shown = {
+        event: function.handler.partition(".")[0]
+        for function in functions
+        for trigger in function.triggers
+        if isinstance(trigger, OssTrigger)
+        for event in trigger.events
+        if not event.startswith(("ObjectCreated:", "ObjectRemoved:"))
+    }
+    assert {
+        "ObjectModified:UpdateObjectMeta": "object_created",
+        "ObjectReplication:ObjectCreated": "object_created",
+        "ObjectReplication:ObjectModified": "object_created",
+        "ObjectReplication:ObjectRemoved": "object_removed",
+    } == shown
+    for event, module in shown.items():
+        (change,) = read(native(native_event(eventName=event))).changes
+        assert module == f"object_{change.action.value}"
 
 
 def test_what_waits_is_looked_at_each_minute() -> None:

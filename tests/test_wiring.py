@@ -12,7 +12,7 @@ import pytest
 
 from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response
-from shared import logs, wiring
+from shared import flow, logs, wiring
 from shared.core.checked import Invalid
 from shared.core.errors import LogStoreDown
 from shared.core.site.sites import Domain
@@ -48,11 +48,12 @@ class Deployment:
             **env,
         }
 
-    def instance(self) -> wiring.Instance:
+    def instance(self, **replaced: Any) -> wiring.Instance:
         """Put it together."""
         clock, cloud = self.world.clock, self.world.cloud
         return wiring.assemble(
             self.environ,
+            **replaced,
             cdn_transport=HttpxTransport(cloud.handle_for("cdn"), clock),
             oss_adapter=RequestsAdapter(self._answer, clock),
             log_adapter=RequestsAdapter(cloud.handle_for("sls"), clock),
@@ -237,6 +238,33 @@ def test_a_site_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "sites.yml").write_bytes(b"sites: \xff")
     (fault,) = deployment.checked().kit.faults
     assert "not UTF-8 at byte 7" in fault
+
+
+def test_a_site_file_that_makes_its_reader_fail_is_told(tmp_path: Path) -> None:
+    """A fault of our own is one like any other: the instance lives, so that events can be kept."""
+
+    def fail(_path: Path) -> tuple[Any, ...]:
+        raise KeyError("surprise")
+
+    (fault,) = Deployment(tmp_path).instance(read=fail).kit.faults
+    assert fault.endswith("could not be read: KeyError: 'surprise'")
+
+
+def test_an_event_outlives_a_wrong_site_file(tmp_path: Path) -> None:
+    """The initializer tells and goes on, the event is kept as its bytes, and the mended file's first tick sends it."""
+    wrong = Deployment(tmp_path, SITES.replace("domains", "domain"))
+    instance = wrong.checked()
+    assert any("sites.yml: line" in alarm for alarm, _ in wrong.alarms())
+    event = json.dumps(wrong.world.put("a.html")).encode()
+    assert {"kept": 1} == wiring.run(instance, flow.receive, event, context(wrong.world))
+    (key,) = wrong.world.spool("events/")
+    stored = wrong.world.cloud.oss.read("refresh-spool", f"cdn-refresh/{key}")
+    assert stored is not None
+    assert event == stored.data
+    (tmp_path / "sites.yml").write_text(SITES, encoding="utf-8")
+    wiring.run(wrong.checked(), flow.retry, b"{}", context(wrong.world))
+    assert ["https://static.example.com/a.html"] == wrong.world.submitted_urls()
+    assert [] == wrong.world.spool("events/")
 
 
 def test_a_site_that_watches_the_spool_is_told(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from scripts.localcloud.inprocess import HttpxTransport, RequestsAdapter
 from scripts.localcloud.web import Request, Response, Service
 from shared import flow, logs, wiring
 from shared.core.site.sitefile import read_sites
-from shared.flow.receive import note_event
+from shared.flow.note import note_events
 from shared.settings import read_settings
 
 LIMIT_SECONDS = 60.0
@@ -158,7 +158,7 @@ class Functions:
 
 
 def _note(kit: flow.Kit, event: bytes, run: flow.Invocation) -> Mapping[str, object]:
-    summary, _, _ = note_event(kit, event, run)
+    summary, _, _ = note_events(kit, [event], run)
     return summary
 
 

@@ -3,12 +3,14 @@
 Rules:
 1. A viewer asks a first-level node (L1); what that lacks it asks of the second level (L2), which asks the
    origin. `X-Cache` says what L1 did, `Via` what each node on the way did (H hit, M miss).
-2. A copy is named by host, path and query as they were sent, whatever the scheme; a site may ignore queries.
+2. A copy is named by host, path and query as they were sent, encoded or not, whatever the scheme; a site may ignore
+   queries.
 3. A copy lasts for `s-maxage` or `max-age`, else for the site's default; `no-store`, `no-cache`, `private`
    and `max-age=0` are not kept. An error page without Cache-Control lasts one second, as the vendor's do.
 4. A copy that expired is asked for again with its ETag and date; while the origin answers 5xx it is served
    as it is.
-5. A refresh reaches every node; a prefetch fills L2 only.
+5. A refresh reaches every node; a prefetch fills L2 only. Whether an `ignoreparams` refresh means the URL without a
+   query too is a switch.
 """
 
 from __future__ import annotations
@@ -121,9 +123,9 @@ class _Node:
         mark = "H" if outcome.startswith("HIT") else "M"
         return _Found(found.copy, outcome, (*found.via, f"{self.name}[{found.copy.status},{mark}]"))
 
-    def purge(self, purge: Purge) -> None:
+    def purge(self, purge: Purge, *, spare_bare: bool) -> None:
         """Remove the copies a refresh names, or have them revalidated."""
-        for key, copy in list(self._matching(purge)):
+        for key, copy in list(self._matching(purge, spare_bare=spare_bare)):
             if purge.force:
                 self._drop(key)
             else:
@@ -145,7 +147,7 @@ class _Node:
         if not queries:
             paths.pop(key.path, None)
 
-    def _matching(self, purge: Purge) -> Iterator[tuple[Key, Copy]]:
+    def _matching(self, purge: Purge, *, spare_bare: bool) -> Iterator[tuple[Key, Copy]]:
         """Return the copies a refresh names; a file and its queries are found without a search."""
         paths = self._pages.get(purge.host, {})
         if purge.form in {FILE, IGNORE_PARAMS}:
@@ -154,17 +156,19 @@ class _Node:
             names = [path for path in paths if path.startswith(purge.path)]
         else:
             names = list(paths)
-        wanted = _chooser(purge)
+        wanted = _chooser(purge, spare_bare=spare_bare)
         for path in names:
             for query, copy in paths[path].items():
                 if wanted(path, query):
                     yield Key(purge.host, path, query), copy
 
 
-def _chooser(purge: Purge) -> Callable[[str, str], bool]:
+def _chooser(purge: Purge, *, spare_bare: bool) -> Callable[[str, str], bool]:
     """Tell which of the copies under the right paths a refresh means."""
     if purge.form == FILE:
         return lambda _path, query: query == purge.query
+    if purge.form == IGNORE_PARAMS and spare_bare:
+        return lambda _path, query: query != ""
     if purge.form in {DIRECTORY, IGNORE_PARAMS}:
         return lambda _path, _query: True
     pattern = purge.pattern()
@@ -185,11 +189,13 @@ class Edge:
 
     A request to a loopback host is for `default_domain`. The header `x-edge-node` chooses an L1 node by
     number, from 1; without it the first answers. `origin_requests` counts by (host, status) what the
-    origins were asked.
+    origins were asked. With `ignore_params_spare_bare` a refresh of every query leaves the URL without one alone; it
+    may be set at any time.
     """
 
     def __init__(self, clock: Clock, sites: Mapping[str, Site], *, default_domain: str = "", l1_nodes: int = 2) -> None:
         self.origin_requests: Counter[tuple[str, int]] = Counter()
+        self.ignore_params_spare_bare = False
         self._clock = clock
         self._sites = {host.lower(): site for host, site in sites.items()}
         self._default_domain = default_domain.lower()
@@ -213,7 +219,7 @@ class Edge:
     def refresh(self, purge: Purge) -> None:
         """Let a refresh take effect on every node, L2 first so that no L1 can fetch what is to go."""
         for node in (self._l2, *self._l1):
-            node.purge(purge)
+            node.purge(purge, spare_bare=self.ignore_params_spare_bare)
 
     def prefetch(self, url: str) -> str:
         """Let L2 fetch a URL unless it holds a fresh copy; say why that failed, or nothing."""
@@ -371,4 +377,4 @@ def _no_such_key(key: str) -> Response:
         '<?xml version="1.0" encoding="UTF-8"?><Error><Code>NoSuchKey</Code>'
         f"<Message>The specified key does not exist.</Message><Key>{escaped}</Key></Error>"
     )
-    return Response(404, {"content-type": "application/xml"}, text.encode())
+    return Response(404, {"content-type": "application/xml"}, text.encode(errors="replace"))

@@ -1,8 +1,8 @@
 """Services and sockets go in; HTTP on loopback comes out, in one event loop, with no thread of its own.
 
 uvicorn reads and writes HTTP. Three things it does not do are added here: the request target is kept as it
-stood on the wire (a client that takes the port for a proxy sends an absolute one), a reply goes out in one
-write, and a connection can be dropped without any reply.
+stood on the wire (a client that takes the port for a proxy sends an absolute one, and some send UTF-8 as it
+is), a reply goes out in one write, and a connection can be dropped without any reply.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ START_SECONDS_MAX = 30
 KEEP_ALIVE_SECONDS = 600
 GRACE_SECONDS = 1
 """How long a stop waits for replies on their way."""
+
+REQUEST_LINE_BYTES_MAX = 65_536
+ASCII_MAX = 0x7F
 
 LINGER_NONE = struct.pack("ii", 1, 0)
 """SO_LINGER of zero: closing resets the connection at once."""
@@ -194,12 +197,46 @@ class _Wire:
 class _Connection(HttpToolsProtocol):
     """Hands the application the raw request target and the connection, and joins what it writes."""
 
+    _line, _target, _is_between = b"", b"", True
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(_OneWrite(transport))  # type: ignore[arg-type]  # it stands in for a Transport
 
+    def data_received(self, data: bytes) -> None:
+        """Let through what comes; a request line once it is whole, in ASCII, which is all that the parser reads.
+
+        A request that is sent before the one before it was answered is not looked at so.
+        """
+        if self._is_between:
+            data = self._line + data
+            line, end, rest = data.partition(b"\r\n")
+            if not end and len(data) < REQUEST_LINE_BYTES_MAX:
+                self._line = data
+                return
+            self._line, self._is_between = b"", False
+            data = self._in_ascii(line) + end + rest
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._is_between = False
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
-        self.scope["extensions"] = {"wire": _Wire(self.url, self.transport)}  # type: ignore[dict-item]
+        wire = _Wire(self._target or self.url, self.transport)
+        self._target = b""
+        self.scope["extensions"] = {"wire": wire}  # type: ignore[dict-item]
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_between = True
+        super().on_message_complete()
+
+    def _in_ascii(self, line: bytes) -> bytes:
+        """Encode what a request line's target has beyond ASCII, and note the target as it came."""
+        if line.isascii():
+            return line
+        self._target = line[line.find(b" ") + 1 : line.rfind(b" ")]
+        return b"".join(b"%%%02X" % each if each > ASCII_MAX else bytes((each,)) for each in line)
 
 
 class _OneWrite:
@@ -265,11 +302,15 @@ class _Application:
 
 
 def request_from(method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> Request:
-    """Split the request target; an absolute one names the real host, whatever the Host header says."""
+    """Split the request target; an absolute one names the real host, whatever the Host header says.
+
+    Bytes beyond ASCII are taken for UTF-8, as clients send that do not encode them; others become half surrogates.
+    """
     fields = joined(headers)
-    scheme, separator, rest = target.decode("latin-1").partition("://")
+    text = target.decode("utf-8", "surrogateescape")
+    scheme, separator, rest = text.partition("://")
     if not separator or "/" in scheme:
-        scheme, authority, rest = "http", fields.get("host", ""), target.decode("latin-1")
+        scheme, authority, rest = "http", fields.get("host", ""), text
     else:
         authority, slash, path = rest.partition("/")
         rest = slash + path or "/"

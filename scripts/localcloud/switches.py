@@ -38,6 +38,7 @@ class Switches:
         self._set_clocks(cloud)
         self._set_quota(cloud)
         self._set_buckets(cloud)
+        cloud.edge.ignore_params_spare_bare = self.asked.ignore_params_spare_bare
 
     def _set_rows(self, cloud: LocalCloud) -> None:
         asked, rows = self.asked, cloud.cdn.rows
@@ -139,6 +140,8 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
 def _add_answers(group: argparse._ArgumentGroup) -> None:
     what = "JSON list of rules: which calls of which service are answered how (see the local cloud's README)"
     group.add_argument("--answers", type=Path, metavar="FILE", help=what)
+    what = "let a refresh of every query of a URL leave the URL without a query alone"
+    group.add_argument("--ignore-params-spare-bare", action="store_true", help=what)
     what = "bytes of ObjectPath beyond which a call is refused as too large, in HTML"
     group.add_argument("--cdn-call-bytes", type=int, metavar="N", help=what)
     what = "rows that a reply about tasks has at most; its TotalCount names them all"

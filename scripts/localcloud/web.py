@@ -17,8 +17,8 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 class Request:
     """One HTTP request as it stood on the wire, after absolute-form targets were split.
 
-    `host` is lower case with the port where one was sent; `path` and `query` are raw,
-    still percent-encoded; header names are lower case.
+    `host` is lower case with the port where one was sent; `path` and `query` are raw: percent-encoded
+    where they were sent so, else the text itself; header names are lower case.
     """
 
     method: str

@@ -106,6 +106,8 @@ def _join(where: str, name: str) -> str:
 
 def _sentence(fault: Exception, wanted: Any) -> str:
     arms = [wanted, *typing.get_args(wanted)]
+    if wanted is bool:
+        return "expected true or false"
     known = [each.value for arm in arms if isinstance(arm, type) and issubclass(arm, Enum) for each in arm]
     if known and "enum" in str(fault):
         return f"expected one of {', '.join(map(str, known))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.core.change.finished import read_finished
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit
-from shared.flow.receive import bury_events
+from shared.flow.note import bury_events
 from shared.flow.settle import settle
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from shared.core.decide import Facts
@@ -103,6 +105,22 @@ class Lag:
     until: float = 0.0
 
 
+EVENTS_IN_A_ROW = 100
+"""So many events within a day of which all was skipped look like a mistake."""
+
+
+@dataclass
+class Skips:
+    """What this instance has seen of changes that cause no task (unserved.py)."""
+
+    buckets: set[str] = field(default_factory=set)
+    """Buckets that no site names, and that a person was told of."""
+    in_a_row: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=EVENTS_IN_A_ROW))
+    """Events since the last one that caused a task: when, of which bucket, and which site's rules skipped it."""
+    told_at: float = -inf
+    """When a person was told that all is skipped (epoch seconds)."""
+
+
 @dataclass(frozen=True)
 class Kit:
     """Adapters, clock and chance, and the settings a step obeys. Made once per instance (wiring.py)."""
@@ -128,10 +146,13 @@ class Kit:
     told: set[str] = field(default_factory=set)
     """Alarms that this instance has raised, of those that would come with each event."""
     lag: Lag = field(default_factory=Lag)
+    skips: Skips = field(default_factory=Skips)
     intents: dict[str, Batch] = field(default_factory=dict)
     """Calls of unknown outcome that this instance has read, by key: those that its last round looked at."""
     dead_days: int = 90
     """How many days what was given up is kept."""
+    http_events: bool = False
+    """Whether an event may come as an HTTP request."""
 
     @property
     def facts(self) -> Facts:

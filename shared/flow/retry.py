@@ -17,7 +17,6 @@ from shared.flow.receive import again
 from shared.flow.report import report
 from shared.flow.settle import settle
 
-EVENTS_PER_TICK_MAX = 200
 FLUSH_SHARE, SETTLE_SHARE, DRAIN_SHARE = 0.15, 0.45, 0.92
 """Until which part of the time each step may begin new work; the report has the rest."""
 
@@ -64,8 +63,7 @@ class _Tick:
         if self.areas & {"kept", "unlogged"}:
             found["flushed"] = flush(kit, until)
         if "events" in self.areas:
-            events = kit.spool.kept_events(EVENTS_PER_TICK_MAX).items()
-            found["noted"] = again(kit, self.run, events, until)
+            found["noted"] = again(kit, self.run, until)
         return dict(found)
 
     def follow(self) -> dict[str, object]:

@@ -68,4 +68,4 @@ def test_events_of_a_time_of_wrong_settings_wait_once() -> None:
     world.clock.advance(60)
     assert world.limited_tick()
     assert [] == world.spool("events/")
-    assert 20 == len(world.spool("kept/"))
+    assert 1 == len(world.spool("kept/"))

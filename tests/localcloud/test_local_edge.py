@@ -129,6 +129,43 @@ def test_ignore_params_reaches_all_queries_of_a_path(form: str) -> None:
     assert [world.view(*each)[1].split()[0] for each in views] == ["MISS", "MISS", "HIT"]
 
 
+@pytest.mark.parametrize("spare", [False, True])
+def test_whether_every_query_means_none_as_well_is_a_switch(*, spare: bool) -> None:
+    """Nobody has shown what the live service does, so both ways can be tried; queries go in both, other paths never."""
+    world = World()
+    world.edge.ignore_params_spare_bare = spare
+    for key in ("a.jpg", "b.jpg"):
+        world.bucket.put(key, "old")
+    views = [("/a.jpg", ""), ("/a.jpg", "v=1"), ("/a.jpg", "v=2"), ("/b.jpg", "v=1")]
+    for node in (1, 2):
+        for path, query in views:
+            world.view(path, query, node=node)
+    world.refreshed(f"{A}/a.jpg", ObjectType="IgnoreParams", Force="true")
+    seen = [[world.view(*each, node=node)[1].split()[0] for each in views] for node in (1, 2)]
+    assert seen == [["HIT" if spare else "MISS", "MISS", "MISS", "HIT"]] * 2
+    world.refreshed(f"{A}/a.jpg")
+    assert world.view("/a.jpg")[1] == "MISS TCP_MISS"
+
+
+def test_raw_and_encoded_paths_are_two_copies_of_one_object() -> None:
+    """A URL that was sent as it is, in UTF-8, is refreshed as it was sent, and an encoded one encoded."""
+    world = World()
+    world.bucket.put("é x.js", "old")
+    raw, mixed, encoded = "/é x.js", "/é%20x.js", "/%C3%A9%20x.js"
+    for path in (raw, mixed, encoded):
+        assert world.view(path) == ("old", "MISS TCP_MISS")
+    for number, path in enumerate((mixed, encoded, raw)):
+        world.refreshed(A + path)
+        assert [world.view(each)[1].split()[0] for each in (mixed, encoded, raw)] == [
+            "MISS" if index == number else "HIT" for index in range(3)
+        ]
+
+
+def test_bytes_that_are_no_text_are_not_found() -> None:
+    """No object has such a key, and the error page can still be written."""
+    assert World().get("/\udcff.js").status == 404
+
+
 def test_a_directory_revalidates_what_did_not_change() -> None:
     """With Force=false an unchanged page is confirmed by 304, a changed one fetched, others left alone."""
     world = World()

@@ -107,6 +107,34 @@ def test_a_query_with_a_url_in_it_is_no_absolute_target(cloud: Echo) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [
+        ("/é/图.js?q=ü".encode(), "/é/图.js"),
+        (b"/%C3%A9/\xe5\x9b\xbe.js?q=%C3%BC", "/%C3%A9/图.js"),
+        ("http://h/😀[1]|.js".encode(), "/😀[1]|.js"),
+        (b"/\xff.js", "/\udcff.js"),
+    ],
+)
+def test_a_target_beyond_ascii_arrives_as_it_was_written(cloud: Echo, sent: bytes, path: str) -> None:
+    """Clients that send keys as they are, in UTF-8, reach the service; nothing is encoded or decoded on the way."""
+    exchange(cloud.addresses["cdn"], b"HEAD %b HTTP/1.1\r\nHost: h\r\n\r\n" % sent)
+    assert (cloud.requests[-1].path, cloud.requests[-1].host) == (path, "h")
+
+
+def test_a_request_line_may_come_in_parts(cloud: Echo) -> None:
+    """Whatever packets it comes in, and again on the same connection after a body."""
+    host, _, port = cloud.addresses["cdn"].removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        for number in (1, 2):
+            whole = f"PUT /é{number}.js HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\né\r\n".encode()
+            for start in range(0, len(whole), 6):
+                connection.sendall(whole[start : start + 6])
+                time.sleep(0.002)
+            assert connection.recv(65536).endswith(f"PUT h /é{number}.js".encode())
+            assert cloud.requests[-1].body == "é\r\n".encode()
+
+
 def test_a_chunked_body_arrives_whole(cloud: Echo, client: httpx.Client) -> None:
     """A body without a length is put together from its chunks."""
     client.put(cloud.addresses["oss"], content=iter([b"a" * 100_000, b"b"]))

@@ -49,6 +49,7 @@ def test_without_switches_all_is_as_ever() -> None:
     assert (cloud.cdn.rows, cloud.oss.habits) == (RowHabits(), OssHabits())
     assert [cloud.cdn.clock_ahead_seconds, cloud.oss.clock_ahead_seconds, cloud.cdn.reset_late_seconds] == [0, 0, 0]
     assert not cloud.oss.bucket(cloud.options.spool_bucket).versioning
+    assert not cloud.edge.ignore_params_spare_bare
 
 
 def test_rows_are_as_the_command_line_wants_them() -> None:
@@ -67,6 +68,11 @@ def test_rows_are_as_the_command_line_wants_them() -> None:
         vanish_after_seconds=60.0,
         spelling=Spelling(percent_decoded=True, slash_dropped=True),
     )
+
+
+def test_a_refresh_of_every_query_may_leave_the_bare_url() -> None:
+    """The option reaches the edges."""
+    assert cloud_of("--ignore-params-spare-bare").edge.ignore_params_spare_bare
 
 
 def test_clocks_are_as_the_command_line_wants_them() -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 from shared.cloud.clock import OssClock
@@ -51,6 +52,9 @@ NOTES_PER_SURVEY_MAX = 2_000
 STATUS_KEY = "report/status.json"
 KEPT_BYTES_MAX = 1_000_000
 """How large an object of kept records is at most, but for a record that alone is larger."""
+
+EVENTS_BYTES_MAX = 2_000_000
+"""How much of the events that were kept is read at once, but for one that alone is larger."""
 
 T = TypeVar("T")
 
@@ -219,8 +223,11 @@ class Spool:
         self._bucket.put(f"events/{digest(base64.b64encode(payload).decode())}-{request_id[:40]}", payload)
 
     def kept_events(self, most: int) -> dict[str, bytes]:
-        """Read some of the events that were kept, by key."""
-        names = [entry.key for entry in self._bucket.list("events/").entries[:most]]
+        """Read some of the events that were kept, by key: at least one, and not too many bytes."""
+        entries = self._bucket.list("events/").entries[:most]
+        sizes = accumulate(entry.size for entry in entries)
+        names = [entry.key for entry, size in zip(entries, sizes, strict=True) if size <= EVENTS_BYTES_MAX]
+        names = names or [entry.key for entry in entries[:1]]
         return {name.removeprefix("events/"): body for name, body in self._bucket.get_many(names).items()}
 
     def areas(self) -> set[str]:

@@ -1,7 +1,6 @@
 """Bytes of an event in, object changes out; what cannot be read comes out beside them, bytes and reason kept.
 
-Understood are native OSS events, the same inside CloudEvents (EventBridge), inside MNS messages (queue
-or topic, Base64 or not), and arrays of any of these, as objects or as JSON strings. Rules:
+Understood are native OSS events, alone or in arrays, inside what `wrappers` can take off. Rules:
 
 1. Keys are raw UTF-8 and are never unquoted: `+` and `%` are part of a name.
 2. One unreadable element does not hold back the others of its batch.
@@ -10,13 +9,13 @@ or topic, Base64 or not), and arrays of any of these, as objects or as JSON stri
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
 
 import msgspec
 
+from shared.core.change.looks import described, source_of
+from shared.core.change.wrappers import BadEvent, Element, bytes_of, unwrap, without_headers
+from shared.core.checked import shown
 from shared.core.task.model import Action, ObjectChange, digest
 
 CREATED_EVENTS = frozenset(
@@ -29,6 +28,10 @@ SAME_AS = {
     "ObjectReplication:ObjectCreated": Action.CREATED,
     "ObjectReplication:ObjectModified": Action.CREATED,
     "ObjectReplication:ObjectRemoved": Action.REMOVED,
+    # The vendor's pages write them in both ways.
+    "ObjectReplication:Created": Action.CREATED,
+    "ObjectReplication:Modified": Action.CREATED,
+    "ObjectReplication:Removed": Action.REMOVED,
 }
 IGNORED_EVENTS = frozenset(
     {
@@ -38,15 +41,9 @@ IGNORED_EVENTS = frozenset(
         "ObjectRemoved:AbortMultipartUpload",
     }
 )
-NESTING_MAX = 16
-"""Deepest wrapping that is unpacked, counting each list, mapping and text; a queue behind a topic needs ten."""
 
-
-class BadEvent(msgspec.Struct, frozen=True):
-    """Something that is no OSS event, or half of one: why, and its bytes."""
-
-    reason: str
-    payload: bytes
+BAD_ELEMENTS_MAX = 1_000
+"""Of one payload; where there are more, it is kept as a whole."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -88,101 +85,47 @@ class _Unreadable(ValueError):
     """Carries the reason why an element is no OSS event."""
 
 
-def read(payload: bytes) -> Received:
-    """Read the payload of one invocation. Never raises: what is wrong comes out as `BadEvent`."""
+def read(payload: bytes, *, http: bool = False) -> Received:
+    """Read the payload of one invocation. Never raises: what is wrong comes out as `BadEvent`.
+
+    `http` allows that the payload is an HTTP request, whose body is read.
+    """
     changes: list[ObjectChange] = []
     bad: list[BadEvent] = []
     ignored: list[str] = []
-    for element in unwrap(payload):
-        if isinstance(element, BadEvent):
-            bad.append(element)
-            continue
-        try:
-            change = _change(element)
-        except _Unreadable as fault:
-            bad.append(BadEvent(str(fault), bytes_of(element, payload)))
-        else:
-            if isinstance(change, str):
-                ignored.append(change)
-            else:
-                changes.append(change)
+    for element in unwrap(payload, http=http):
+        found = element if isinstance(element, BadEvent) else _read(element)
+        if isinstance(found, ObjectChange):
+            changes.append(found)
+        elif isinstance(found, str):
+            ignored.append(found)
+        elif len(bad) <= BAD_ELEMENTS_MAX:
+            bad.append(found)
+    if len(bad) > BAD_ELEMENTS_MAX:
+        reason = f"more than {BAD_ELEMENTS_MAX} elements are no events; of the first one: {bad[0].reason}"
+        bad = [BadEvent(reason, without_headers(payload))]
     return Received(tuple(changes), tuple(bad), tuple(ignored))
 
 
-def unwrap(payload: bytes) -> Iterator[Any]:
-    """Yield each innermost element of a payload: a mapping that should be an event, or a `BadEvent`."""
-    yield from _unwrap(payload, payload, 0)
-
-
-def _unwrap(value: Any, original: bytes, depth: int) -> Iterator[Any]:
-    """Unpack one value, keeping the bytes that it came in."""
-    if depth > NESTING_MAX:
-        yield BadEvent(f"nested deeper than {NESTING_MAX} levels", original)
-    elif isinstance(value, bytes | str):
-        yield from _unwrap_text(value, original, depth)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _unwrap(item, bytes_of(item, original), depth + 1)
-    elif not isinstance(value, dict):
-        yield BadEvent(f"expected an event, got {value!r:.60}", original)
-    else:
-        yield from _unwrap_mapping(value, original, depth)
-
-
-def bytes_of(value: Any, otherwise: bytes) -> bytes:
-    """Write a value down again; where it is nested too deeply for that, keep the bytes around it."""
+def _read(element: Element) -> ObjectChange | str | BadEvent:
+    """Read one element, or say why it cannot be."""
     try:
-        return msgspec.json.encode(value)
-    except RecursionError:
-        return otherwise
+        return _change(element)
+    except _Unreadable as fault:
+        return BadEvent(str(fault), bytes_of(element.value, element.original))
 
 
-def _unwrap_text(text: bytes | str, original: bytes, depth: int) -> Iterator[Any]:
-    """Decode JSON, or Base64 of JSON as message queues send it."""
-    raw = text.encode() if isinstance(text, str) else text
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, ValueError, RecursionError) as fault:
-        try:
-            value = msgspec.json.decode(base64.b64decode(raw.strip(), validate=True))
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            yield BadEvent(f"not JSON: {fault}", original)
-            return
-    yield from _unwrap(value, original, depth + 1)
-
-
-def _unwrap_mapping(value: dict[str, Any], original: bytes, depth: int) -> Iterator[Any]:
-    """Follow the one member of a wrapper that holds the event; a mapping that wraps nothing is an event."""
-    if isinstance(value.get("events"), list):
-        yield from _unwrap(value["events"], original, depth + 1)
-    elif "specversion" in value and "data" in value:
-        yield from _unwrap(value["data"], original, depth + 1)
-    elif (body := _message_body(value)) is not None:
-        yield from _unwrap(body, original, depth + 1)
-    else:
-        yield value
-
-
-def _message_body(value: dict[str, Any]) -> Any:
-    """Find the body of an MNS message: queue, topic as JSON, or topic as a stream with attributes."""
-    if "messageBody" in value:
-        return value["messageBody"]
-    if "TopicName" in value and "Message" in value:
-        return value["Message"]
-    if "body" in value and "attrs" in value:
-        return value["body"]
-    return None
-
-
-def _change(element: dict[str, Any]) -> ObjectChange | str:
+def _change(element: Element) -> ObjectChange | str:
     """Turn one native event into a change, or into its name where it changes nothing that is served."""
-    source = element.get("eventSource", "acs:oss")
-    if source != "acs:oss":
-        raise _Unreadable(f"not an OSS event: eventSource is {source!r:.60}")
+    value = element.value
+    if source := source_of(value):
+        raise _Unreadable(f"not an OSS event: {source}; {described(element)}")
     try:
-        event = msgspec.convert(element, _OssEvent)
-    except msgspec.ValidationError as fault:
-        raise _Unreadable(f"not a whole OSS event: {fault}") from None
+        event = msgspec.convert(value, _OssEvent)
+    except (msgspec.ValidationError, RecursionError) as fault:
+        what = "a whole OSS event" if "oss" in value else "an OSS event"
+        more = "" if "oss" in value else f"; {described(element)}"
+        raise _Unreadable(f"not {what}: {fault}{more}") from None
     name = event.event_name.removeprefix("oss:")
     if name in IGNORED_EVENTS:
         return name
@@ -198,7 +141,7 @@ def _action(name: str) -> Action:
         return Action.REMOVED
     if name in SAME_AS:
         return SAME_AS[name]
-    raise _Unreadable(f"event name {name!r:.80} is not one that this package handles")
+    raise _Unreadable(f"event name {shown(name)} is not one that this package handles")
 
 
 def _object_change(event: _OssEvent, name: str, action: Action) -> ObjectChange:

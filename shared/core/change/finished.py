@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from shared.core.change.events import BadEvent, bytes_of, unwrap
+from shared.core.change.wrappers import BadEvent, bytes_of, unwrap
+from shared.core.checked import shown
 
 FINISHED_EVENTS = frozenset({"CachedObjectsRefreshed", "CachedObjectsPushed"})
 
@@ -31,15 +32,16 @@ def read_finished(payload: bytes) -> Finished:
         if isinstance(element, BadEvent):
             bad.append(element)
             continue
-        name = element.get("eventName")
+        value = element.value
+        name = value.get("eventName")
         is_finished = isinstance(name, str) and name in FINISHED_EVENTS
-        if is_finished and (task_id := _task_id(element)):
+        if is_finished and (task_id := _task_id(value)):
             ids.add(task_id)
-        elif isinstance(name, str) and not is_finished and element.get("eventSource") == "cdn":
+        elif isinstance(name, str) and not is_finished and value.get("eventSource") == "cdn":
             ignored.append(name)
         else:
-            reason = f"not a whole CDN event: {name!r:.60} without a task id"
-            bad.append(BadEvent(reason, bytes_of(element, payload)))
+            reason = f"not a whole CDN event: {shown(name)} without a task id"
+            bad.append(BadEvent(reason, bytes_of(value, element.original)))
     return Finished(frozenset(ids), tuple(ignored), tuple(bad))
 
 

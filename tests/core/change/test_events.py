@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.change.events import NESTING_MAX, Received, read
+from shared.core.change.events import Received, read
+from shared.core.change.wrappers import NESTING_MAX
 from shared.core.task.model import Action
 from tests import strategies
-
-EVENTS = Path(__file__).parent.parent.parent / "events"
+from tests.core.change.shapes import EVENTS, event, native, payload
 
 PUT = ("created", "ObjectCreated:PutObject", "css/site+v2 100%.css")
 DELETE = ("removed", "ObjectRemoved:DeleteObject", "img/old.png")
@@ -56,31 +55,34 @@ EXPECTED: dict[str, tuple[list[tuple[str, str, str]], list[str], list[str]]] = {
     "mns_topic_stream_attributes.json": ([PUT], [], []),
     "cdn_refreshed.json": ([], ["eventSource is 'cdn'"], []),
     "timer.json": ([], ["missing required field `eventName`"], []),
+    "cloudevents_base64.json": ([PUT], [], []),
+    "cloudevents_base64_url_alphabet.json": ([PUT], [], []),
+    "mns_topic.xml": ([PUT], [], []),
+    "mns_queue.xml": ([PUT], [], []),
+    "metadata_updated.json": ([("created", "ObjectModified:UpdateObjectMeta", PUT[2])], [], []),
+    "replicated.json": (
+        [
+            ("created", "ObjectReplication:ObjectCreated", PUT[2]),
+            ("created", "ObjectReplication:ObjectModified", PUT[2]),
+            ("removed", "ObjectReplication:ObjectRemoved", PUT[2]),
+            ("removed", "ObjectReplication:Removed", PUT[2]),
+        ],
+        [],
+        [],
+    ),
+    "http_request.json": ([], ["it looks like an HTTP request: with HTTP_EVENTS=true its body is read"], []),
+    "http_request_without_body.json": ([], ["it looks like an HTTP request without a body"], []),
+    "s3.json": ([], ["it looks like an Amazon S3 event; members seen: Records"], []),
+    "cos.json": ([], ["it looks like a Tencent COS event"], []),
+    "gcs_cloudevents.json": (
+        [],
+        ["it looks like a Google Cloud Storage event (in CloudEvents 'google.cloud.storage.object.v1.finalized')"],
+        [],
+    ),
+    "azure_grid.json": ([], ["it looks like an Azure Blob Storage event; members seen: topic, subject"], []),
     "half_event.json": ([], ["missing required field `object`"], []),
     "not_json.txt": ([], ["not JSON"], []),
 }
-
-
-def event(key: str = "a.css", **members: Any) -> dict[str, Any]:
-    """Make one native event."""
-    return {
-        "eventName": "ObjectCreated:PutObject",
-        "eventSource": "acs:oss",
-        "eventTime": "2025-12-13T17:17:27.000Z",
-        "oss": {"bucket": {"name": "content"}, "object": {"key": key, "size": 5, "deltaSize": 5, "eTag": "E"}},
-        "responseElements": {"requestId": "693D9F77F2B8A53530A1B2C3"},
-        **members,
-    }
-
-
-def native(*events: Any) -> bytes:
-    """Make the payload of a native trigger."""
-    return json.dumps({"events": events}).encode()
-
-
-def payload(name: str) -> bytes:
-    """Read a payload file."""
-    return (EVENTS / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
