@@ -58,7 +58,7 @@ def test_every_fault_has_its_path() -> None:
     ("value", "fault"),
     [
         (5, ("", "expected a mapping, got 5")),
-        ({"INNER": "a"}, ("INNER", "expected a list, got 'a'")),
+        ({"INNER": "a"}, ("INNER", "expected a list, got 'a'; write ['a']")),
         ({"INNER": [5]}, ("INNER[0]", "expected `str | object`, got 5")),
         ({"INNER": [], "COLOUR": 5}, ("COLOUR", "expected `str`, got 5")),
         ({"INNER": [], "SHARE": "0.5"}, ("SHARE", "expected `float`, got '0.5'")),

@@ -20,8 +20,8 @@ QUOTA_READING_SECONDS_MAX = 600.0
 """How long a reading of the quota is trusted: others (console, scripts) spend from it too."""
 HELD_READING_SECONDS_MAX = 50.0
 """The same while something waits for the day's quota: it goes as soon as a reading leaves it."""
-READING_BEHIND_SECONDS = 90.0
-"""How long a reading of the quota may not show yet what we spent: its answer is cached for a minute."""
+READING_BEHIND_SECONDS = 300.0
+"""How long a reading of the quota may not show yet what we spent: nobody says how old its answer is."""
 PROBE_ENDS_SECONDS = 885.0
 """How long the next probe of a failing origin waits for the last one's end."""
 ORIGIN_FORGOTTEN_SECONDS = 6 * 3_600.0
@@ -138,9 +138,11 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def with_reading(self, quota: Quota, now: float, limits: Limits) -> Books:
         """Take over a reading of the quota, and lift what waited for units that are there now.
 
-        What was spent a moment ago may not be in the reading yet: then our own count holds where it is less.
+        What was spent a moment ago may not be in the reading yet: then our own count holds where it is less. That a
+        quota was raised shows in its total, whatever was spent.
         """
-        lately = {unit for unit, at in self.spent_at.items() if now - at <= READING_BEHIND_SECONDS}
+        same = {unit for unit, total in quota.total.items() if total == self.total.get(unit)}
+        lately = {unit for unit, at in self.spent_at.items() if unit in same and now - at <= READING_BEHIND_SECONDS}
         own = {unit: left for unit, left in self.remaining.items() if unit in lately}
         remaining = {unit: min(left, own.get(unit, left)) for unit, left in quota.remaining.items()}
         books = msgspec.structs.replace(
@@ -163,6 +165,11 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
             spent_at[unit] = now
         in_minutes = {**books.in_minute, unit: in_minute}
         return msgspec.structs.replace(books, in_minute=in_minutes, remaining=remaining, spent=spent, spent_at=spent_at)
+
+    def unspent(self, unit: str) -> Books:
+        """Book that a call which may have been accepted was not: the next reading of its quota counts."""
+        spent_at = {name: at for name, at in self.spent_at.items() if name != unit}
+        return msgspec.structs.replace(self, spent_at=spent_at)
 
     def with_success(self, batch: Batch, now: float, provider: Provider) -> Books:
         """Note that the CDN took a call: whatever of it was in trouble is so no more."""
@@ -191,9 +198,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     def without(self, unit: str, now: float, provider: Provider) -> Books:
         """Book that the API called a daily quota spent."""
         books = self.at(now, provider)
-        remaining, spent_at = {**books.remaining, unit: 0}, dict(books.spent_at)
-        spent_at.pop(unit, None)
-        return msgspec.structs.replace(books, read_at=books.read_at or now, remaining=remaining, spent_at=spent_at)
+        remaining = {**books.remaining, unit: 0}
+        return msgspec.structs.replace(books.unspent(unit), read_at=books.read_at or now, remaining=remaining)
 
     def minute_full(
         self, unit: str, domain: str, limit: int, now: float, provider: Provider, code: str = "", message: str = ""

@@ -32,6 +32,7 @@ from tests.core.decide.snapshots import (
     looked_up,
     moved,
     once_unknown,
+    rows_of,
 )
 from tests.strategies import NOW, make_task
 
@@ -62,6 +63,14 @@ def test_each_call_that_goes_again_is_a_part_of_its_own() -> None:
     """Two calls that came to nothing are not thrown together."""
     decision = looked_up(asked([ONE], is_none=True), asked([TWO], is_none=True, created=NOW - 50))
     assert 2 == len({task.part for task in moved(decision, State.WAITING)})
+
+
+@pytest.mark.parametrize(("is_there", "left"), [(False, {"prefetch": NOW}), (True, {"url": NOW, "prefetch": NOW})])
+def test_what_was_booked_for_a_call_that_was_not_made_is_read_anew(is_there: bool, left: dict[str, float]) -> None:  # noqa: FBT001 - a table
+    """Our own count is too low then, and another quota's is not."""
+    books = Books(spent_at={"url": NOW, "prefetch": NOW})
+    call = asked([ONE], rows_of([ONE])) if is_there else asked([ONE], is_none=True)
+    assert left == looked_up(call, books=books).books.spent_at
 
 
 def test_a_call_that_came_to_nothing_again_goes_in_parts_where_others_of_its_domain_went() -> None:

@@ -181,7 +181,7 @@ def test_a_reading_lifts_what_waited_for_units_that_are_there(remaining: int, li
     ],
 )
 def test_a_reading_that_may_not_show_what_was_just_spent_is_no_raise(age: float, read: int, left: int) -> None:
-    """The API's answer is cached for a minute; what others spent since then counts at once all the same."""
+    """The API's answer may be minutes old; what others spent since then counts at once all the same."""
     books = Books().with_reading(READING, NOW, FREE).after(batch(f"https://{A}/1", f"https://{A}/2"), NOW, CDN)
     later = books.with_reading(Quota({"url": 100, "directory": 10}, {"url": read, "directory": 12}), NOW + age, FREE)
     assert {"url": left, "directory": 12} == later.remaining
@@ -194,6 +194,10 @@ def test_a_reading_outweighs_a_refusal_and_a_day_that_is_over() -> None:
     refused = spent.without("url", NOW + 1, CDN)
     assert 0 == refused.remaining["url"]
     assert 60 == refused.with_reading(READING, NOW + 2, FREE).remaining["url"]
+    assert 60 == spent.unspent("url").with_reading(READING, NOW + 2, FREE).remaining["url"]
+    assert 59 == spent.unspent("directory").with_reading(READING, NOW + 2, FREE).remaining["url"]
+    raised = Quota({"url": 101, "directory": 10}, {"url": 61, "directory": 10})
+    assert 61 == spent.with_reading(raised, NOW + 2, FREE).remaining["url"]
     evening, midnight = at("15:59:50+00:00"), at("16:00:01+00:00")
     late = Books().with_reading(READING, evening, FREE).after(one, evening, CDN).at(midnight, CDN)
     assert 60 == late.with_reading(READING, midnight, FREE).remaining["url"]
