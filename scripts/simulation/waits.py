@@ -145,7 +145,7 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
     want = wait.want
     found = {
         **reasons.of_all(),
-        "the day's quota": reasons.of_day(want.form, removal=wait.fate.write.action == "removed"),
+        "the day's quota": reasons.of_day(want.form, removal=_is_still_removed(facts, wait)),
         "the minute's limit": reasons.of_minute(want.form, domain_of(want.url)),
         "what persists": reasons.of_troubles(want, wait.since),
         "failed at the CDN": reasons.of_failures(facts.covering(want, wait.fate.write.time)),
@@ -158,6 +158,16 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
         found["its origin"] = reasons.of_origin(domain_of(want.url))
         found["its refresh waits"] = Spans(_waits_of_refreshes(facts, want.url))
     return found
+
+
+def _is_still_removed(facts: Facts, wait: Wait) -> bool:
+    """Tell whether a wait is for a removal alone. Where the object came back meanwhile, one refresh is for both.
+
+    If that one fails, it goes again as any overwrite does, without the reserve.
+    """
+    writes = (fate.write for fate in facts.by_url[REFRESH, wait.want.url] if fate.write.key == wait.fate.write.key)
+    back = any(each.action != "removed" and wait.fate.write.time < each.time <= wait.until for each in writes)
+    return wait.fate.write.action == "removed" and not back
 
 
 def _waits_of_refreshes(facts: Facts, url: str) -> Iterator[Span]:

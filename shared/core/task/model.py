@@ -288,17 +288,8 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
         return found
 
     def accepted(self, task_ids: tuple[str, ...], request_id: str, now: float) -> Submission:
-        """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded.
-
-        Should it fail, it goes again as urgently as the most urgent of them.
-        """
-        lanes: dict[str, Lane] = {}
-        for task in self.tasks:
-            if not task.is_control:
-                lanes[task.url] = min(task.lane, lanes.get(task.url, task.lane))
-        newest = tuple(
-            msgspec.structs.replace(task, lane=lanes.get(url, task.lane)) for url, task in self.newest.items()
-        )
+        """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded."""
+        newest = tuple(self.newest.values())
         followed = {task.this_try for task in newest}
         covered = tuple(sorted({task.this_try for task in self.tasks} - followed))
         return Submission(msgspec.structs.replace(self, tasks=newest), task_ids, request_id, now, covered)

@@ -135,7 +135,7 @@ def test_of_one_second_s_changes_the_one_that_asks_for_a_prefetch_is_followed(or
     removal = make_task(url, lane=Lane.REMOVED)
     older = make_task(url, time=NOW - 1)
     made = batch(*((older, removal, asks)[place] for place in order)).accepted(("1",), "request", NOW)
-    assert (msgspec.structs.replace(asks, lane=Lane.REMOVED),) == made.batch.tasks
+    assert (asks,) == made.batch.tasks
     assert {older.this_try, removal.this_try} == set(made.covered)
     assert {task.this_try for task in (older, removal, asks)} == made.tries
 
@@ -151,20 +151,6 @@ def test_an_accepted_call_keeps_what_it_was() -> None:
     assert ("call", NOW - 1, "refused") == (made.batch.id, made.batch.created, made.batch.replaces)
     assert [other, new] == sorted(made.batch.tasks, key=lambda task: task.cause.time)
     assert tuple(sorted((Try(old.id), Try(again.id, 2)), key=lambda each: each.task)) == made.covered
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0)])
-def test_what_covers_a_removal_is_as_urgent_should_it_fail(order: tuple[int, ...]) -> None:
-    """Created again after it was removed: the old bytes must vanish all the same; what is not for people must not."""
-    url = "https://a.example.com/a"
-    control = msgspec.structs.replace(make_task(url, lane=Lane.REMOVED), id="c", cause=Cause(CONTROL, CONTROL, NOW))
-    many = (make_task(url), make_task(url, lane=Lane.REMOVED, time=NOW - 9), make_task(url, lane=Lane.MANUAL, time=0.0))
-    other = make_task("https://a.example.com/b")
-    made = batch(*((*many, other)[place] for place in order)).accepted(("1",), "R", NOW)
-    assert {url: Lane.REMOVED, other.url: Lane.OVERWRITTEN} == {task.url: task.lane for task in made.batch.tasks}
-    beside = batch(many[0], control).accepted(("1",), "R", NOW)
-    alone = batch(control).accepted(("1",), "R", NOW)
-    assert [Lane.OVERWRITTEN, Lane.REMOVED] == [made.batch.tasks[0].lane for made in (beside, alone)]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
