@@ -26,7 +26,7 @@ from shared.core.errors import CdnError, Refused, Throttled
 from shared.core.plan.books import ACCOUNT, FLOW, SERVICE, Books, Hold, listing_of
 from shared.core.plan.retry import failed_look_pause, look_pause
 from shared.core.task.model import Batch, Submission, Target, Try
-from shared.core.task.rows import CdnTask, Page
+from shared.core.task.rows import CdnTask, Page, names_in_list
 from shared.core.task.stored import CallKey, Survey
 from shared.flow.apply import Session, apply
 from shared.flow.kit import Invocation, Kit
@@ -233,7 +233,7 @@ def _again(kit: Kit, left: Iterable[_Look], session: Session, survey: Survey) ->
 def _known(kit: Kit, looks: Sequence[_Look]) -> tuple[list[Submission], dict[str, Submission]]:
     """Read accepted calls that have to do with some calls; and by their ids those that are these calls themselves."""
     calls = {look.batch.id for look in looks}
-    names = {task.target.name for look in looks for task in look.batch.tasks}
+    names = {name for look in looks for task in look.batch.tasks for name in names_in_list(task.target)}
     keys = [key for page in kit.spool.accepted() for key in page if key.call in calls or key.may_hold(names)]
     keys.sort(key=lambda key: (key.call not in calls, -key.created))
     read = list(kit.spool.submissions(keys[:KNOWN_READ_MAX]).values())

@@ -13,7 +13,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -34,7 +34,7 @@ from shared.core.task.model import (
     Task,
     digest,
 )
-from shared.core.task.rows import Accepted, CdnTask, Rows
+from shared.core.task.rows import Accepted, Alike, CdnTask, Rows, alike
 from shared.core.task.stored import CallKey
 from shared.core.task.waits import trouble_of
 
@@ -129,16 +129,40 @@ def _tell_of_rows(each: Asked, decision: Decision) -> None:
 def _own_rows(each: Asked, known: Iterable[Submission]) -> dict[Target, str]:
     """Give each target the id of the oldest row that can be of this call and of no other call of ours."""
     rows = Rows(row for row in each.rows if row.created >= each.since)
-    others = [other for other in known if other.batch.id != each.batch.id]
-    claimed = Counter(
-        (task.target, task_id) for other in others for task in other.batch.tasks for task_id in other.task_ids
-    )
-    found = {}
+    together: dict[Alike, list[Target]] = defaultdict(list)
     for target in dict.fromkeys(task.target for task in each.batch.tasks):
-        counts = Counter(row.task_id for row in rows.of(target))
-        own = [row for row in rows.of(target) if counts[row.task_id] > claimed[target, row.task_id]]
-        if own:
-            found[target] = min(own, key=lambda row: row.created).task_id
+        together[alike(target)].append(target)
+    others = [other for other in known if other.batch.id != each.batch.id]
+    claims: dict[Alike, list[tuple[Target, str]]] = defaultdict(list)
+    for target, task_id in (
+        (task.target, id_) for other in others for task in other.batch.tasks for id_ in other.task_ids
+    ):
+        claims[alike(target)].append((target, task_id))
+    found = {}
+    for name, targets in together.items():
+        free = sorted(rows.like(targets[0]), key=lambda row: row.created)
+        for claim in claims[name]:
+            _claim(free, *claim)
+        found.update(_shared_out(free, targets))
+    return found
+
+
+def _claim(free: list[CdnTask], target: Target, task_id: str) -> None:
+    """Take away the row of another call's target: one that is spelled like it, else one that may be."""
+    possible = [row for row in free if row.task_id == task_id]
+    own = [row for row in possible if row.url == target.url] or possible
+    if own:
+        free.remove(own[0])
+
+
+def _shared_out(free: Sequence[CdnTask], targets: Sequence[Target]) -> dict[Target, str]:
+    """Give targets that look alike their rows. Without their own spelling only as many rows as they are tell."""
+    spelled = {target: [row for row in free if row.url == target.url] for target in targets}
+    found = {target: rows[0].task_id for target, rows in spelled.items() if rows}
+    left = [target for target in targets if target not in found]
+    rows = [row for row in free if all(row.url != target.url for target in targets)]
+    if len(rows) >= len(left):
+        found.update((target, row.task_id) for target, row in zip(left, rows, strict=False))
     return found
 
 

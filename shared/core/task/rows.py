@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from shared.core.task.model import Kind, Target
+from shared.core.task.model import Form, Kind, Target
 
 
 class RowState(str, Enum):
@@ -121,6 +121,20 @@ def plain_url(url: str) -> str:
     return (host.lower() + slash + path).rstrip("/")
 
 
+Alike = tuple[Kind, Form, str]
+"""What targets have in common that a row may not tell apart: two spellings of a URL are decoded to one."""
+
+
+def alike(target: Target) -> Alike:
+    """Name what a target looks like in a list that spells URLs in its own way."""
+    return target.kind, target.form, plain_url(target.url)
+
+
+def names_in_list(target: Target) -> tuple[str, str]:
+    """Name a target, and what it looks like: by these, calls are found whose rows may be taken for one another's."""
+    return target.name, msgspec.structs.replace(target, url=f"https://{plain_url(target.url)}").name
+
+
 class Rows:
     """Rows, found by the target they are of; where one is spelled like the target, only such ones are."""
 
@@ -131,8 +145,12 @@ class Rows:
 
     def of(self, target: Target) -> list[CdnTask]:
         """Find the rows of a target."""
-        found = [row for row in self._by_url.get(plain_url(target.url), []) if is_row_of(row, target)]
+        found = self.like(target)
         return [row for row in found if row.url == target.url] or found
+
+    def like(self, target: Target) -> list[CdnTask]:
+        """Find the rows of a target and of those that look like it."""
+        return [row for row in self._by_url.get(plain_url(target.url), []) if is_row_of(row, target)]
 
 
 def _percent(value: Any) -> float:

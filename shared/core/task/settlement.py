@@ -6,13 +6,14 @@ A row that is missing may still appear: its task is running.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
 from shared.core.task.model import Cause, Form, Kind, Lane, Submission, Target, Task, TaskId, digest
 from shared.core.task.provider import Provider
-from shared.core.task.rows import CdnTask, Rows, RowState
+from shared.core.task.rows import Alike, CdnTask, Rows, RowState, alike
 
 CLOCKS_AND_PAUSES_SECONDS = 86_400.0
 """A task that runs until this long before the CDN forgets it counts as failed."""
@@ -33,13 +34,14 @@ def settlement(submission: Submission, rows: Iterable[CdnTask], now: float, prov
     own_rows = Rows(row for row in rows if row.task_id in submission.task_ids)
     after = provider.look_back_seconds - CLOCKS_AND_PAUSES_SECONDS
     is_late = now - submission.accepted > after
+    unfinished = _unfinished(submission, own_rows)
     done, failed, running = [], [], []
     for task in submission.batch.tasks:
         own = own_rows.of(task.target)
         states = {row.state for row in own}
         if is_late and states != {RowState.COMPLETE}:
             failed.append((task, "Unfinished", f"not complete after {after:.0f} seconds"))
-        elif not own or RowState.RUNNING in states:
+        elif alike(task.target) in unfinished:
             running.append(task)
         elif RowState.FAILED in states:
             worst = next(row for row in own if row.state is RowState.FAILED)
@@ -47,6 +49,22 @@ def settlement(submission: Submission, rows: Iterable[CdnTask], now: float, prov
         else:
             done.append(task)
     return Settlement(tuple(done), tuple(failed), tuple(running))
+
+
+def _unfinished(submission: Submission, rows: Rows) -> set[Alike]:
+    """Name the targets that are not finished: those that look alike in the list are so together.
+
+    Without their own spelling only as many rows as they are tell of them.
+    """
+    targets = {task.target for task in submission.batch.tasks}
+    counts = Counter(map(alike, targets))
+    found = set()
+    for target in targets:
+        own = rows.of(target)
+        is_told = any(row.url == target.url for row in own) or len(own) >= counts[alike(target)]
+        if not (own and is_told) or any(row.state is RowState.RUNNING for row in own):
+            found.add(alike(target))
+    return found
 
 
 def next_check(submission: Submission, now: float) -> float:

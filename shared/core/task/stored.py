@@ -14,6 +14,7 @@ from shared.core.task.codec import Undecodable, converted, decode_tasks, decoded
 from shared.core.task.index import index_of, may_hold
 from shared.core.task.model import Batch, Submission, Task, digest
 from shared.core.task.notes import NoteKey, milliseconds
+from shared.core.task.rows import names_in_list
 
 KEY_IDS_CHARACTERS_MAX = 150
 """How much of an accepted call's key its task ids may take; where they need more, the object has to be read."""
@@ -68,8 +69,9 @@ def accepted_key(submission: Submission, check: float) -> str:
     batch = submission.batch
     head = f"{milliseconds(check):013d}-{milliseconds(batch.created):013d}-{len(batch.urls)}-{batch.id}"
     ids = ",".join(submission.task_ids)
+    names = (name for task in batch.tasks for name in names_in_list(task.target))
     is_short = len(ids) <= KEY_IDS_CHARACTERS_MAX and re.fullmatch(r"[\w,.-]+", ids)
-    return f"{head}!{index_of(task.target.name for task in batch.tasks)}~{ids if is_short else 'more'}"
+    return f"{head}!{index_of(names)}~{ids if is_short else 'more'}"
 
 
 class Survey(msgspec.Struct, frozen=True):
