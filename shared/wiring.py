@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -24,7 +25,7 @@ from shared.cloud.spool.remedy import remedy
 from shared.cloud.spool.spool import Spool
 from shared.core.checked import Invalid
 from shared.core.errors import StoreError
-from shared.core.site.sitefile import read_sites
+from shared.core.site.compiled import SUFFIX, sites_of
 from shared.core.site.sites import Site
 from shared.core.task.model import json_bytes
 from shared.flow.kit import Invocation, Kit
@@ -159,9 +160,15 @@ def _outcome_log(settings: Settings, keys: KeyRing, report: Any, **replaced: Any
 
 
 def _sites(path: Path) -> tuple[Site, ...]:
-    """Read a site file. Raises `Invalid` with all that is wrong with it."""
+    """Read a site file, or what the build has made of it. Raises `Invalid` with all that is wrong with it."""
     try:
-        return read_sites(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_bytes()
+        with contextlib.suppress(OSError):
+            if sites := sites_of(Path(f"{path}{SUFFIX}").read_bytes(), text):
+                return sites
+        from shared.core.site.sitefile import read_sites  # noqa: PLC0415 - a built package does without YAML
+
+        return read_sites(text.decode(), str(path))
     except OSError as error:
         raise Invalid("settings", [f"SITES_FILE {path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

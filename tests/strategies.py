@@ -17,7 +17,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from shared.core.plan.books import Books, Hold, minute_of
 from shared.core.plan.limits import Limits
-from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.site.sites import Domain, Rule, Site, Then, ThenRemoved, WhenSpent
+from shared.core.site.spelling import Spelling
 from shared.core.task.model import (
     Action,
     Cause,
@@ -157,27 +158,53 @@ def prefixes() -> SearchStrategy[str]:
     return st.sampled_from(("", "docs/", "a", "中文/", "line\n", "trailing/"))
 
 
+def plain_site() -> Site:
+    """A site that serves all of the bucket `content`, with every default."""
+    return Site(name="site", bucket="content", domains=(Domain("static.example.com"),))
+
+
+PATTERNS = ("**", "*.css", "docs/**", "*", "?*", "/*.html", "中文/*/*", "**/[a-z]?/**", "a.css")
+TEMPLATES = ("{url}", "{url}!thumb", "{url}?x=1", "{dir}", "{folder}", "{dir}{stem}", "/app/latest.zip", "{folder}/|x")
+
+
+@st.composite
+def rules(draw: DrawFn) -> Rule:
+    """Rules of a site, some about every key, some that say nothing."""
+
+    def some(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(draw(st.lists(st.sampled_from(texts), max_size=2, unique=True)))
+
+    return Rule(
+        name=draw(st.sampled_from(("one", "two"))),
+        keys=some(PATTERNS),
+        urls=some(TEMPLATES),
+        every_query=some(("{url}", "{dir}", "/login")),
+        directories=some(("{dir}", "{folder}/", "/", "/docs/")),
+        created=draw(st.none() | st.sampled_from(Then)),
+        removed=draw(st.none() | st.sampled_from(ThenRemoved)),
+        new=draw(st.none() | st.sampled_from(Then)),
+    )
+
+
 @st.composite
 def sites(draw: DrawFn) -> Site:
     """Sites of the bucket `content`, each as a site file could describe it."""
-    prefix = draw(prefixes())
     names = draw(st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=3, unique=True))
-    variant = Variant("x-oss-process=style/thumb", draw(st.sampled_from(((), ("*.css",)))))
+    spellings = draw(st.lists(st.sampled_from(Spelling), min_size=1, max_size=4, unique=True))
     return Site(
         name="site",
         bucket="content",
         domains=tuple(Domain(name, custom_cache_key=draw(st.booleans())) for name in names),
-        prefix=prefix,
+        prefix=draw(prefixes()),
         scheme=draw(st.sampled_from(("http", "https"))),
-        path=draw(st.sampled_from(("/", "/static/", "/%E4%B8%AD/"))),
-        include=draw(st.sampled_from(((), ("**",), ("*.css", "docs/**")))),
-        exclude=draw(st.sampled_from(((), ("*.tmp",)))),
-        index=draw(st.sampled_from(("", "index.html"))),
-        variants=draw(st.sampled_from(((), (variant,)))),
+        path=draw(st.sampled_from(("", "/", "/static/", "/%E4%B8%AD/"))),
+        rules=tuple(draw(st.lists(rules(), max_size=3))),
         created=draw(st.sampled_from(Then)),
         removed=draw(st.sampled_from(ThenRemoved)),
         new=draw(st.none() | st.sampled_from(Then)),
-        unescaped=draw(st.sampled_from(("", "!$&'()*+,;=:@"))),
+        spellings=tuple(spellings),
+        whole_domain=draw(st.booleans()),
+        when_spent=draw(st.sampled_from(WhenSpent)),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from scripts.codepackage import build, contents, proof
+from shared.core.site.compiled import sites_of
+from shared.core.site.sitefile import read_sites
 
 ROOT = Path(__file__).parent.parent
 LOCKED = (ROOT / "requirements.txt").read_text(encoding="utf-8")
@@ -144,6 +148,36 @@ def test_a_tree_without_entry_points_is_refused(tmp_path: Path) -> None:
     (tmp_path / "functions").mkdir()
     with pytest.raises(build.BuildError, match="no entry point"):
         build.add_sources(tmp_path, tmp_path / "code")
+
+
+def compile_sites(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Compile a site file as the build does, with the code of this tree."""
+    (folder / "sites.yml").write_text(text, encoding="utf-8")
+    command = [sys.executable, str(ROOT / "scripts" / "codepackage" / "sites.py"), str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)  # noqa: S603 - our own
+
+
+def test_a_site_file_that_cannot_work_is_not_packed(tmp_path: Path) -> None:
+    """Each fault is told, with its line and what to write."""
+    told = compile_sites(tmp_path, "sites:\n  - bucket: content\n    domain: [static.example.com]\n    new: no\n")
+    assert (1, "") == (told.returncode, told.stdout)
+    assert [
+        "the site file cannot work:",
+        "functions/sites.yml: line 2: sites[0].domains: is missing",
+        "functions/sites.yml: line 3: sites[0].domain: unknown field; did you mean 'domains'?",
+        "functions/sites.yml: line 4: sites[0].new: YAML reads that as false; write `new: ignore`",
+    ] == [line.strip() for line in told.stderr.splitlines()]
+    assert not (tmp_path / "sites.yml.json").exists()
+
+
+def test_the_shipped_site_file_is_packed_with_a_warning(tmp_path: Path) -> None:
+    """So that the package can be built before anybody has a bucket."""
+    text = (ROOT / "functions" / "sites.yml").read_text(encoding="utf-8")
+    told = compile_sites(tmp_path, text)
+    assert (0, "") == (told.returncode, told.stderr)
+    assert "nothing is refreshed until it names your bucket and domains" in told.stdout
+    assert read_sites(text) == sites_of((tmp_path / "sites.yml.json").read_bytes(), text.encode())
 
 
 def test_equal_content_makes_equal_archives(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from scripts.localcloud.web import Request, Response
 from shared import flow, logs, wiring
 from shared.core.checked import Invalid
 from shared.core.errors import LogStoreDown
+from shared.core.site.compiled import compiled
+from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Domain
 from shared.core.task.model import Outcome, Result
 from tests.flow.world import SITES, START, Context, World
@@ -294,3 +296,13 @@ def test_limits_and_days_reach_the_steps(tmp_path: Path) -> None:
     """What is set is what is obeyed."""
     kit = Deployment(tmp_path, DEAD_DAYS="7", CALLS_PER_SECOND="3", LINGER_SECONDS="1").instance().kit
     assert (7, 3.0, 1.0) == (kit.dead_days, kit.limits.calls_per_second, kit.linger_seconds)
+
+
+def test_what_the_build_made_of_the_site_file_is_read(tmp_path: Path) -> None:
+    """As long as the file is the one that it was made of; else the file itself."""
+    deployment = Deployment(tmp_path)
+    named = read_sites(SITES.replace("static.example.com", "compiled.example.com"))
+    (tmp_path / "sites.yml.json").write_bytes(compiled(SITES.encode(), named))
+    assert named == deployment.instance().kit.sites
+    (tmp_path / "sites.yml").write_text(SITES + "# another\n", encoding="utf-8")
+    assert read_sites(SITES) == deployment.instance().kit.sites

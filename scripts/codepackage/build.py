@@ -1,4 +1,4 @@
-"""The steps of a build, in order: fetch, prune, replace, add our sources, check, compile, prove, zip.
+"""The steps of a build, in order: fetch, prune, replace, add our sources, check, compile (sites, too), prove, zip.
 
 The interpreter that runs this is the one whose bytecode is shipped, so it is of the runtime's version.
 """
@@ -45,6 +45,7 @@ def build(root: Path, output: Path) -> dict[str, Any]:
         prune(code)
         replace(code)
         entry_points = add_sources(root, code)
+        doubts = compile_sites(code, Path(scratch))
         check_libraries(code, python)
         compile_all(code)
         proof = prove(code, entry_points, Path(scratch))
@@ -58,7 +59,7 @@ def build(root: Path, output: Path) -> dict[str, Any]:
         "files": len(files),
         "bytes_unpacked": sum(path.stat().st_size for path in files),
         "python": python,
-        "notes": notes([path.name for path in files]),
+        "notes": [*notes([path.name for path in files]), *doubts],
         **proof,
     }
 
@@ -135,6 +136,17 @@ def add_sources(root: Path, code: Path) -> list[str]:
         shutil.copyfile(path, code / path.name)
     shutil.copytree(root / "shared", code / "shared", ignore=shutil.ignore_patterns("__pycache__"))
     return entry_points
+
+
+def compile_sites(code: Path, scratch: Path) -> list[str]:
+    """Check the site files with the package's own code, and write beside each what loads fast; give the warnings."""
+    command = [sys.executable, "-I", "-S", "-B", str(HERE / "sites.py"), str(code)]
+    result = subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=scratch, timeout=300
+    )
+    if result.returncode:
+        raise BuildError(result.stderr.strip())
+    return result.stdout.splitlines()
 
 
 def check_libraries(code: Path, python: str) -> None:

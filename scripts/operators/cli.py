@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from scripts.operators.check import check
 from scripts.operators.dead import dead
 from scripts.operators.desk import Connect, Desk, connect
 from scripts.operators.faults import Fault, sentence_of
@@ -37,7 +38,7 @@ class OneSentence(click.Group):
 )
 @click.pass_context
 def cli(context: click.Context, local: Path | None) -> None:
-    """See and put right what the CDN refresh functions left behind.
+    """Check a site file; see and put right what the CDN refresh functions left behind.
 
     Settings come from the functions' environment variables (SPOOL_BUCKET, REGION, LOG_PROJECT, LOGSTORE, ...), keys
     from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and ALIBABA_CLOUD_SECURITY_TOKEN.
@@ -46,4 +47,5 @@ def cli(context: click.Context, local: Path | None) -> None:
     context.obj = Desk(lambda: connected(os.environ, local))
 
 
+cli.add_command(check)
 cli.add_command(dead)

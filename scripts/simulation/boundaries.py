@@ -15,16 +15,16 @@ from scripts.simulation.faults import KillAt
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import judge
 from scripts.simulation.scenario import FOREIGN, RESET, STATIC, Action, Scenario
-from scripts.simulation.sites import BOTH, PREFETCH, Rule
+from scripts.simulation.sites import BOTH, PREFETCH, Site
 from scripts.simulation.verdict import Broken
 from scripts.simulation.world import World
 
 NEVER = -1
 START = RESET - 40_000.0
-SITE = Rule("main", "www/", "/www/", (STATIC,))
-TWICE = Rule("main", "www/", "/www/", (STATIC, FOREIGN))
-FOLLOWED = Rule("main", "www/", "/www/", (STATIC,), created=BOTH)
-WARMED = Rule("main", "www/", "/www/", (STATIC,), created=PREFETCH)
+SITE = Site("main", "www/", "/www/", (STATIC,))
+TWICE = Site("main", "www/", "/www/", (STATIC, FOREIGN))
+FOLLOWED = Site("main", "www/", "/www/", (STATIC,), created=BOTH)
+WARMED = Site("main", "www/", "/www/", (STATIC,), created=PREFETCH)
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def _run(case: Case, chances: KillAt, changes: Changes | None) -> list[Broken]:
     return judge(world.run())
 
 
-def make_scenario(rule: Rule, actions: list[Action], limits: Limits | None = None, **others: object) -> Scenario:
+def make_scenario(site: Site, actions: list[Action], limits: Limits | None = None, **others: object) -> Scenario:
     """Make a scenario without chance: one site, what people do, and what the account may do."""
     times = [action.time for action in actions]
     scenario = Scenario(
         seed=7,
         start=min(times) - 1,
         stop=max(times) + 1,
-        rules=(rule,),
+        sites=(site,),
         limits=limits or _limits(),
         environment={"URLS_PER_MINUTE_PER_DOMAIN": "1000", "RESERVE_PERCENT": "0", "LINGER_SECONDS": "0.5"},
         actions=tuple(actions),

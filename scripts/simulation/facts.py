@@ -13,7 +13,7 @@ from scripts.localcloud.cdn.service import Row
 from scripts.simulation.book import Book, Damage, Write
 from scripts.simulation.runner import Delivery
 from scripts.simulation.scenario import raised
-from scripts.simulation.sites import REFRESH, Want, wants
+from scripts.simulation.sites import DIRECTORY, REFRESH, Want, wants
 
 COMPLETE, FAILED = "Complete", "Failed"
 
@@ -48,6 +48,8 @@ class Facts:
         for fate in self.fates:
             for want in fate.wants:
                 self.by_url[want.kind, want.url].append(fate)
+                if want.instead:
+                    self.by_url[want.kind, want.instead].append(fate)
 
     def covering(self, want: Want, since: float) -> list[Row]:
         """List the submissions of what is wanted that were accepted at `since` or later.
@@ -55,7 +57,13 @@ class Facts:
         What a person has refreshed by hand counts: who asks the task list for a lost call may find that.
         """
         rows = [*self.rows.get(want.url, ()), *self.by_hand.get(want.url, ())]
-        return [row for row in rows if row.form == want.form and row.accepted >= since]
+        found = [row for row in rows if row.form == want.form]
+        if want.instead:
+            found = sorted([*found, *self._directories(want.instead)], key=lambda row: row.accepted)
+        return [row for row in found if row.accepted >= since]
+
+    def _directories(self, url: str) -> list[Row]:
+        return [row for row in (*self.rows.get(url, ()), *self.by_hand.get(url, ())) if row.form == DIRECTORY]
 
     def units_per_day(self, form: str, when: float) -> int:
         """Tell how many units of a form a day has, as the account's limits stand at that time."""
@@ -104,8 +112,8 @@ def _fates(book: Book) -> list[Fate]:
         for event in json.loads(delivery.event).get("events", ()):
             if event.get("eventSource") == "acs:oss":
                 by_event[event["responseElements"]["requestId"]].append(delivery)
-    rules = book.scenario.rules
-    return [Fate(write, wants(rules, write.key, write.action), by_event[write.event]) for write in book.writes]
+    sites = book.scenario.sites
+    return [Fate(write, wants(sites, write.key, write.action), by_event[write.event]) for write in book.writes]
 
 
 def _by_path(rows: Any) -> dict[str, list[Row]]:

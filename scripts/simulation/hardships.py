@@ -14,7 +14,7 @@ from scripts.simulation.boundaries import FOLLOWED, SITE, TWICE
 from scripts.simulation.features import DROPPED, FOREVER, MALFORMED, Features, Trouble
 from scripts.simulation.race import EARLIER, GATHER_SECONDS, LATE, MOMENT, TASK_SECONDS, Race, put, scenario_of
 from scripts.simulation.scenario import IMAGES, STATIC, Action
-from scripts.simulation.sites import BOTH, PREFETCH, Rule
+from scripts.simulation.sites import BOTH, PREFETCH, Site
 from scripts.simulation.world import World
 from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId
 from shared.core.task.notes import Place, notes_of
@@ -35,13 +35,13 @@ MANY_EVENTS = 14
 """More notes than a round reads for those that ask for the same."""
 VARIANTS_MANY = tuple(f"v={number:03}" for number in range(30))
 """So many URLs of an object that its note does not fit into a key."""
-FOURTHS = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2", "w=3"))
-THIRDS = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"))
-FOURTHS_OF_TWO = Rule("main", "www/", "/www/", (STATIC, IMAGES), queries=("w=1", "w=2", "w=3"))
-PAIRED = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1",))
-DOUBLE = Rule("main", "www/", "/www/", (STATIC, IMAGES))
-FETCHED = Rule("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"), created=PREFETCH)
-CROWDED = Rule("main", "www/", "/www/", (STATIC,), queries=VARIANTS_MANY, created=BOTH)
+FOURTHS = Site("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2", "w=3"))
+THIRDS = Site("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"))
+FOURTHS_OF_TWO = Site("main", "www/", "/www/", (STATIC, IMAGES), queries=("w=1", "w=2", "w=3"))
+PAIRED = Site("main", "www/", "/www/", (STATIC,), queries=("w=1",))
+DOUBLE = Site("main", "www/", "/www/", (STATIC, IMAGES))
+FETCHED = Site("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"), created=PREFETCH)
+CROWDED = Site("main", "www/", "/www/", (STATIC,), queries=VARIANTS_MANY, created=BOTH)
 """Rules by which one write asks for several URLs, so that one process has them all in a call."""
 REFUSED = ("InvalidAccessKeyId.Inactive", 403)
 SIGNATURE = ("SignatureDoesNotMatch", 400)

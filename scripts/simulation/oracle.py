@@ -13,7 +13,7 @@ from scripts.localcloud.cdn.service import Row
 from scripts.simulation.book import AT_WORK, Book
 from scripts.simulation.facts import COMPLETE, FAILED, Facts, Fate
 from scripts.simulation.scenario import ACCOUNT_DOMAINS
-from scripts.simulation.sites import PREFETCH, REFRESH, URL_CHARACTERS_MAX, Want, serves
+from scripts.simulation.sites import DIRECTORY, PREFETCH, REFRESH, URL_CHARACTERS_MAX, Want, serves
 from scripts.simulation.spending import limits_hold, no_blind_second_spend
 from scripts.simulation.verdict import Broken
 from scripts.simulation.waits import Wait, lanes_are_kept, no_wait_is_unexplained, waits
@@ -99,6 +99,7 @@ def only_configured_domains(facts: Facts) -> Iterator[Broken]:
     """5. Only URLs that some write asks for are ever submitted, so none of a domain that nobody configured."""
     asked = {(want.form, want.url) for fate in facts.fates for want in fate.wants}
     asked |= {("preload", want.url) for fate in facts.fates for want in fate.wants if want.follow}
+    asked |= {(DIRECTORY, want.instead) for fate in facts.fates for want in fate.wants if want.instead}
     for row in facts.book.rows:
         if (row.form, row.path) not in asked:
             yield Broken(
@@ -184,8 +185,10 @@ def _is_covered(facts: Facts, fate: Fate, want: Want) -> bool:
     rows = facts.covering(want, fate.write.time)
     if want.kind == PREFETCH and facts.removed_since(fate):
         return True  # there is nothing to fetch
-    if facts.spoiled(want.url, fate.write.time):
+    if facts.spoiled(want.url, fate.write.time) or (want.instead and facts.spoiled(want.instead, fate.write.time)):
         return True  # not by the functions, and they kept what they found
+    if want.instead and facts.buried(want.instead, fate.write.time):
+        return True
     return any(row.status == COMPLETE for row in rows) or facts.buried(want.url, fate.write.time)
 
 
@@ -198,7 +201,7 @@ def _was_submitted_before(facts: Facts, fate: Fate, want: Want) -> bool:
 def _is_promised(facts: Facts, key: str) -> bool:
     """Tell whether edges must hold what the origin has: a refresh was promised for the last change that needs one."""
     own = [fate for fate in facts.fates if fate.write.key == key]
-    if not own or not any(serves(rule, key) for rule in facts.book.scenario.rules):
+    if not own or not any(serves(site, key) for site in facts.book.scenario.sites):
         return False
     changing = [fate for fate in own if any(want.kind == REFRESH for want in fate.wants)]
     return own[-1].acknowledged is not None and all(fate.acknowledged is not None for fate in changing[-1:])

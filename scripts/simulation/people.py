@@ -10,7 +10,7 @@ from scripts.localcloud.cloud import LocalCloud
 from scripts.localcloud.web import Request
 from scripts.simulation.book import Book, Spend, Write
 from scripts.simulation.scenario import STATIC, Action
-from scripts.simulation.sites import Rule, urls
+from scripts.simulation.sites import Site, urls
 
 FOREVER = {"Cache-Control": "max-age=315360000"}
 """Edges keep what they hold for longer than any run: only a refresh removes it."""
@@ -68,7 +68,7 @@ class People:
 
     def _read(self, action: Action) -> None:
         """Look at one of the URLs of an object, at one of the nodes."""
-        found = [url for rule in self._book.scenario.rules for url in served(rule, action.key)]
+        found = [url for site in self._book.scenario.sites for url in served(site, action.key)]
         if found:
             host, _, target = found[action.units % len(found)].removeprefix("https://").partition("/")
             path, _, query = ("/" + target).partition("?")
@@ -106,8 +106,8 @@ def by_hand(cloud: LocalCloud, params: dict[str, str]) -> None:
         return
 
 
-def served(rule: Rule, key: str) -> list[str]:
+def served(site: Site, key: str) -> list[str]:
     """List the URLs of the account's domains under which a site serves a key."""
-    if not key.startswith(rule.prefix):
+    if not key.startswith(site.prefix):
         return []
-    return [url for domain in rule.domains for url in urls(rule, domain, key)]
+    return [url for domain in site.domains for url in urls(site, domain, key)]

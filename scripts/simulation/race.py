@@ -13,7 +13,7 @@ from scripts.localcloud.cdn.limits import Limits
 from scripts.simulation.boundaries import START, make_scenario
 from scripts.simulation.scenario import RESET, STATIC, Action, Scenario
 from scripts.simulation.schedules import Bounds
-from scripts.simulation.sites import Rule
+from scripts.simulation.sites import Site
 from scripts.simulation.world import World
 
 HONOURED, EVERYBODY = "honoured", "everybody"
@@ -48,7 +48,7 @@ GATHER_SECONDS = 0.1
 LATE = RESET - 299.0
 """Some minutes before the day's quotas begin anew."""
 EVERYTHING_LATER_SECONDS = 4.0
-PICTURES = Rule("main", "www/", "/www/", (STATIC,), ignored_suffixes=(".tmp",))
+PICTURES = Site("main", "www/", "/www/", (STATIC,), ignored_suffixes=(".tmp",))
 
 
 def _nothing(_world: World) -> None:
@@ -103,7 +103,7 @@ def ring(world: World) -> None:
 
 
 def scenario_of(
-    rule: Rule,
+    site: Site,
     actions: list[Action],
     limits: Limits | None = None,
     environment: Mapping[str, str] | None = None,
@@ -120,7 +120,7 @@ def scenario_of(
     span = (seconds, seconds)
     limits = replace(limits or Limits(), refresh_duration_seconds=span, prefetch_duration_seconds=span)
     others = {"environment": {**ENVIRONMENT, **(environment or {})}, "instances": 5, "timers": False, **others}
-    return make_scenario(rule, [*seeds, *looks, *actions], limits, **others)
+    return make_scenario(site, [*seeds, *looks, *actions], limits, **others)
 
 
 def put(number: int, moment: float = MOMENT) -> Action:

@@ -14,7 +14,7 @@ from random import Random
 from scripts.localcloud.cdn.limits import Limits
 from scripts.simulation.faults import rates_of
 from scripts.simulation.features import Features, draw_features
-from scripts.simulation.sites import BOTH, PREFETCH, Rule, wants
+from scripts.simulation.sites import BOTH, PREFETCH, KeyRule, Site, wants
 
 SOUND_BESIDE_MIN = 8
 """How many URLs a domain has at least where some are bad."""
@@ -24,14 +24,15 @@ DAY_SECONDS = 86_400.0
 RAISED_TIMES = 5
 FEW_PER_MINUTE = 10
 """URLs of a domain that a minute has room for where others use it up."""
-STATIC, IMAGES, DOCS, ELSEWHERE, FOREIGN = (
+STATIC, IMAGES, DOCS, ELSEWHERE, KEYED, FOREIGN = (
     "static.example.com",
     "img.example.com",
     "docs.example.com",
     "elsewhere.example.com",
+    "keyed.example.com",
     "foreign.example.org",
 )
-ACCOUNT_DOMAINS = (STATIC, IMAGES, DOCS, ELSEWHERE)
+ACCOUNT_DOMAINS = (STATIC, IMAGES, DOCS, ELSEWHERE, KEYED)
 """The domains of the account. Nobody configures ELSEWHERE, so nothing of it may be submitted; FOREIGN is not ours."""
 
 ODD_NAMES = (
@@ -70,7 +71,7 @@ class Scenario:
     seed: int
     start: float
     stop: float
-    rules: tuple[Rule, ...]
+    sites: tuple[Site, ...]
     limits: Limits
     environment: Mapping[str, str]
     actions: tuple[Action, ...]
@@ -106,19 +107,21 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
     """Draw a scenario."""
     rng = Random(f"scenario {seed}")
     rates = rates_of(rate, only)
-    rules = _rules(rng)
+    sites = _sites(rng, Random(f"sites {seed}"))
     seconds = rng.choice((2.0, 30.0, 300.0, 1_800.0))
     start = (
         RESET - seconds * rng.random() - 60 * rng.random()
         if rng.random() < 0.3
         else RESET - rng.uniform(0.3, 0.9) * DAY_SECONDS
     )
-    actions = _actions(rng, rules, changes, start + 1, seconds)
+    actions = _actions(rng, sites, changes, start + 1, seconds)
     stop = max(action.time for action in actions) + 1
     small = rng.random() < 0.3
     limits, environment = _limits(rng, changes, rates, small=small)
+    if limits.urls_per_minute_per_domain < 1_000 or rates.get("others.minute"):
+        sites = tuple(_without_every_query(site) for site in sites)
     features = draw_features(
-        Random(f"features {seed}"), rates, (start, stop), _urls(rules, actions), ACCOUNT_DOMAINS[:3]
+        Random(f"features {seed}"), rates, (start, stop), _urls(sites, actions), ACCOUNT_DOMAINS[:3]
     )
     if any(trouble.kind == "others.minute" for trouble in features.troubles):
         limits, environment = _tight(limits, environment)
@@ -127,7 +130,7 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
         seed=seed,
         start=start,
         stop=stop,
-        rules=rules,
+        sites=sites,
         limits=limits,
         environment=environment,
         actions=tuple(sorted(actions + _others(rng, start, stop), key=lambda action: action.time)),
@@ -136,19 +139,19 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
         timers=rng.random() < 0.6 or _needs_timer(rates),
         delay_seconds=(0.0, late),
         outages=_outages(rng, rates.get("sls.down", 0.0), start, stop),
-        foreign=frozenset({FOREIGN}) if any(FOREIGN in rule.domains for rule in rules) else frozenset(),
+        foreign=frozenset({FOREIGN}) if any(FOREIGN in site.domains for site in sites) else frozenset(),
         features=features,
     )
 
 
-def _urls(rules: tuple[Rule, ...], actions: list[Action]) -> list[str]:
+def _urls(sites: tuple[Site, ...], actions: list[Action]) -> list[str]:
     """List the URLs that the changes of a scenario may ask for, of the account's domains that have some.
 
     Where all URLs of a domain may be bad nobody can tell that from a domain in trouble, and nothing of that ends.
     """
     told = {"put": "created", "remove": "removed"}
     changes = [action for action in actions if action.what in told]
-    asked = {(want.form, want.url) for each in changes for want in wants(rules, each.key, told[each.what])}
+    asked = {(want.form, want.url) for each in changes for want in wants(sites, each.key, told[each.what])}
     domains = Counter((form, url.split("/")[2]) for form, url in asked)
     many = {name for name, count in domains.items() if count >= SOUND_BESIDE_MIN and name[1] in ACCOUNT_DOMAINS}
     return sorted({url for form, url in asked if (form, url.split("/")[2]) in many})
@@ -165,9 +168,24 @@ def _needs_timer(rates: Mapping[str, float]) -> bool:
     return any(rate and not kind.startswith("events.") for kind, rate in rates.items())
 
 
-def _rules(rng: Random) -> tuple[Rule, ...]:
-    """Choose some of a few kinds of site; the first is always there."""
-    main = Rule(
+STYLES = KeyRule(keys=("*.png", "1*.html"), urls=("{url}!thumb", "{url}?x-oss-process=style/thumb"))
+CLEAN = KeyRule(keys=("www/**/*.html",), urls=("{dir}{stem}",))
+BARE = KeyRule(keys=("index.html",), urls=("{folder}",))
+FOLDERS = KeyRule(keys=("**/a/*.html",), directories=("{dir}",))
+ALIAS = KeyRule(keys=("www/2?.html",), urls=("/www/latest.html",))
+QUERIES = KeyRule(keys=("**/a/**",), every_query=("{url}",))
+PAGES = KeyRule(keys=("3.html", "5.html"), every_query=("{dir}",))
+HASHED = KeyRule(keys=("www/a/b/*",), new="ignore")
+KEY_RULES = (STYLES, CLEAN, BARE, FOLDERS, ALIAS, QUERIES, PAGES, HASHED)
+SPELLINGS = (("browser", "strict"), ("browser", "strict"), ("strict",), ("browser",), ("strict", "raw", "lower-case"))
+
+
+def _sites(rng: Random, more: Random) -> tuple[Site, ...]:
+    """Choose some of a few kinds of site, each with some rules; the first is always there.
+
+    `more` draws what was drawn later in the life of this file, so that seeds of before keep the rest of their meaning.
+    """
+    main = Site(
         "main",
         "www/",
         "/www/",
@@ -177,12 +195,33 @@ def _rules(rng: Random) -> tuple[Rule, ...]:
         ignored_suffixes=(".tmp",) if rng.random() < 0.5 else (),
         created=BOTH if rng.random() < 0.3 else "refresh",
     )
-    docs = Rule("docs", "docs/", "/", (DOCS,), created=BOTH if rng.random() < 0.5 else "refresh")
-    fresh = Rule("fresh", "fresh/", "/fresh/", (IMAGES,), new=PREFETCH)
-    media = Rule("media", "media/", "/media/", (IMAGES,), created=PREFETCH)
-    keyed = Rule("keyed", "keyed/", "/keyed/", (IMAGES,), whole_directories=frozenset({IMAGES}))
+    docs = Site("docs", "docs/", "/", (DOCS,), created=BOTH if rng.random() < 0.5 else "refresh")
+    fresh = Site("fresh", "fresh/", "/fresh/", (IMAGES,), new=PREFETCH)
+    media = Site("media", "media/", "/media/", (IMAGES,), created=PREFETCH)
+    keyed = Site("keyed", "keyed/", "/keyed/", (KEYED,), whole_directories=frozenset({KEYED}))
     extra = [each for each in (docs, fresh, media, keyed) if rng.random() < 0.35]
-    return (main, *extra)
+    again = Site("again", "www/a/", "/www/a/", (STATIC,))
+    twice = [again] if more.random() < 0.2 else []
+    return tuple(_with_rules(site, more) for site in (main, *extra, *twice))
+
+
+def _with_rules(site: Site, more: Random) -> Site:
+    """Give a site some rules that fit it, and spellings."""
+    ruled = site.name in {"main", "docs", "again"} and more.random() < 0.5
+    drawn = more.sample(KEY_RULES, more.randint(1, 3)) if ruled else []
+    rules = tuple(rule for rule in drawn if not rule.keys[0].startswith("www/") or site.prefix == "www/")
+    return replace(
+        site,
+        rules=rules,
+        spellings=more.choice(SPELLINGS),
+        whole_domain=more.random() < 0.3,
+        when_spent=more.choice(("wait", "directory")),
+    )
+
+
+def _without_every_query(site: Site) -> Site:
+    """Leave out what spends from a minute's limit beside URLs: whether the two share it is not documented."""
+    return replace(site, rules=tuple(rule for rule in site.rules if not rule.every_query))
 
 
 def _limits(rng: Random, changes: int, rates: Mapping[str, float], *, small: bool) -> tuple[Limits, dict[str, str]]:
@@ -206,9 +245,9 @@ def _limits(rng: Random, changes: int, rates: Mapping[str, float], *, small: boo
     return limits, environment
 
 
-def _actions(rng: Random, rules: tuple[Rule, ...], changes: int, start: float, seconds: float) -> list[Action]:
+def _actions(rng: Random, sites: tuple[Site, ...], changes: int, start: float, seconds: float) -> list[Action]:
     """Let people write and delete, and readers look, in trickles, bursts and on hot keys."""
-    keys = _keys(rng, rules, changes)
+    keys = _keys(rng, sites, changes)
     hot = rng.sample(keys, min(2, len(keys)))
     heat = rng.choice((0.0, 0.2, 0.7))
     bursts = [rng.uniform(0, seconds) for _ in range(rng.randint(1, 3))]
@@ -232,14 +271,14 @@ def _actions(rng: Random, rules: tuple[Rule, ...], changes: int, start: float, s
     return first + looks + actions
 
 
-def _keys(rng: Random, rules: tuple[Rule, ...], changes: int) -> list[str]:
+def _keys(rng: Random, sites: tuple[Site, ...], changes: int) -> list[str]:
     """Name some objects of each site; a few have odd names, are served as an index, or are ignored."""
     keys = []
     for _ in range(max(3, math.ceil(changes * rng.choice((0.2, 0.6, 1.0))))):
-        rule = rng.choice(rules)
+        site = rng.choice(sites)
         folder = rng.choice(("", "", "a/", "a/b/"))
         name = rng.choice((f"{rng.randint(1, 30)}.html",) * 6 + ("index.html", "draft.tmp", rng.choice(ODD_NAMES)))
-        keys.append(rule.prefix + folder + name)
+        keys.append(site.prefix + folder + name)
     return sorted(dict.fromkeys(keys))
 
 

@@ -1,23 +1,49 @@
 """The sites of a simulated team, as data: written out for the functions to read, and read by the oracle its own way.
 
-Nothing here uses the functions' code: which URLs serve an object is worked out a second time, in a few lines.
+Nothing here uses the functions' code: which URLs serve an object is worked out a second time, from the meaning of the
+words of a site file.
 """
 
 from __future__ import annotations
 
 import json
+import posixpath
+import re
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~/")
+BROWSERS_SEND = UNRESERVED | frozenset("!$&'()*+,;=:@|[]")
+"""What browsers send as it is in a path; of `^` some do and some do not."""
 URL_CHARACTERS_MAX = 1_024
 
-REFRESH, PREFETCH, BOTH = "refresh", "prefetch", "refresh-then-prefetch"
+REFRESH, PREFETCH, BOTH, IGNORE = "refresh", "prefetch", "refresh-then-prefetch", "ignore"
+BROWSER, STRICT, RAW, LOWER_CASE = "browser", "strict", "raw", "lower-case"
+FILE, DIRECTORY, EVERY_QUERY = "file", "directory", "ignoreparams"
+SOME_QUERY = "?nobody=listed&this=1"
+"""A query that readers use where every one is said to be refreshed."""
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One site: the objects below `prefix` are served below `path` of each domain."""
+class KeyRule:
+    """What else goes stale with keys that fit one of some patterns (none: every key), or what a change of them asks."""
+
+    keys: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    every_query: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    created: str = ""
+    new: str = ""
+
+    def describe(self) -> dict[str, object]:
+        """Give this rule as an entry of a site file."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The objects below `prefix` are served below `path` of each domain."""
 
     name: str
     prefix: str
@@ -30,6 +56,15 @@ class Rule:
     new: str = ""
     whole_directories: frozenset[str] = field(default=frozenset())
     """Domains with a custom cache key: single URLs of them cannot be refreshed."""
+    rules: tuple[KeyRule, ...] = ()
+    spellings: tuple[str, ...] = (BROWSER, STRICT)
+    whole_domain: bool = False
+    when_spent: str = "wait"
+
+    def all_rules(self) -> tuple[KeyRule, ...]:
+        """Give the rules that a site file has for this site."""
+        queries = KeyRule(urls=tuple("{url}?" + query for query in self.queries))
+        return (*self.rules, queries) if self.queries else self.rules
 
     def describe(self, bucket: str) -> dict[str, object]:
         """Give this site as an entry of a site file."""
@@ -43,8 +78,11 @@ class Rule:
                 for name in self.domains
             ],
             "exclude": [f"*{suffix}" for suffix in self.ignored_suffixes],
-            "variants": list(self.queries),
+            "rules": [rule.describe() for rule in self.all_rules()],
             "created": self.created,
+            "spellings": list(self.spellings),
+            "whole_domain": self.whole_domain,
+            "when_spent": self.when_spent,
         }
         if self.index:
             described["index"] = self.index
@@ -55,63 +93,148 @@ class Rule:
 
 @dataclass(frozen=True)
 class Want:
-    """What one write asks of the CDN: `form` is file or directory; `follow` asks for a prefetch after the refresh."""
+    """What one write asks of the CDN; `follow` asks for a prefetch after the refresh.
+
+    `instead` is a directory that does as well, once the units of what is wanted are spent.
+    """
 
     kind: str
     form: str
     url: str
     follow: bool = False
+    instead: str = ""
 
 
-def site_file(rules: Iterable[Rule], bucket: str) -> str:
+def site_file(sites: Iterable[Site], bucket: str) -> str:
     """Write a site file; JSON is YAML too."""
-    return json.dumps({"sites": [rule.describe(bucket) for rule in rules]})
+    return json.dumps({"sites": [site.describe(bucket) for site in sites]})
 
 
-def encoded(path: str) -> str:
-    """Percent-encode all but unreserved characters and slashes."""
-    return "".join(chr(byte) if byte in UNRESERVED else f"%{byte:02X}" for byte in path.encode())
+def fits(pattern: str, key: str) -> bool:
+    """Tell whether a key fits a pattern: `*` and `?` stay in a folder, `**` does not; without `/` names are meant."""
+    text, whole = ("/" + key, "/" + pattern.removeprefix("/")) if "/" in pattern else (posixpath.basename(key), pattern)
+    words = {"/**/": "/(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.findall(r"/\*\*/|\*\*|[*?]|[^*?/]+|/", whole)
+    return re.fullmatch("".join(words.get(piece) or re.escape(piece) for piece in pieces), text, re.DOTALL) is not None
 
 
-def urls(rule: Rule, domain: str, key: str) -> list[str]:
-    """List the URLs under which readers ask a domain for an object."""
-    rest = key[len(rule.prefix) :]
-    paths = [encoded(rest)]
-    if rule.index and (rest == rule.index or rest.endswith("/" + rule.index)):
-        paths.append(encoded(rest[: len(rest) - len(rule.index)]))
-    return [f"https://{domain}{rule.path}{path}{query}" for path in paths for query in ("", *_marked(rule.queries))]
+def spelled(text: str, spelling: str) -> list[str]:
+    """Write a path as one kind of client does."""
+    if spelling in {STRICT, LOWER_CASE}:
+        digits = "%{:02X}" if spelling == STRICT else "%{:02x}"
+        return ["".join(each if each in UNRESERVED else _hex(each, digits) for each in text)]
+    written = "".join(
+        each if each in BROWSERS_SEND or (spelling == RAW and _is_raw(each)) else _hex(each) for each in text
+    )
+    return [written, written.replace("%5E", "^")] if spelling == BROWSER else [written]
 
 
-def wants(rules: Iterable[Rule], key: str, action: str) -> list[Want]:
+def _is_raw(character: str) -> bool:
+    return character >= "\xa0" and character not in "\u2028\u2029"
+
+
+def _hex(character: str, digits: str = "%{:02X}") -> str:
+    return "".join(digits.format(byte) for byte in character.encode())
+
+
+def own_paths(site: Site, key: str) -> list[str]:
+    """List the paths of an object itself, in each spelling that differs."""
+    rest = key[len(site.prefix) :]
+    return list(dict.fromkeys(site.path + path for spelling in site.spellings for path in spelled(rest, spelling)))
+
+
+def filled(template: str, path: str) -> str:
+    """Fill a template in for a path; nothing where that is no path."""
+    folder, name = path.rpartition("/")[::2]
+    stem = posixpath.splitext(name)[0]
+    text = template.format(url=path, dir=folder + "/", folder=folder, name=name, stem=stem)
+    return text if text.startswith("/") else ""
+
+
+def rules_of(site: Site, key: str) -> list[KeyRule]:
+    """List the rules that are about a key."""
+    return [rule for rule in site.all_rules() if not rule.keys or any(fits(pattern, key) for pattern in rule.keys)]
+
+
+def stale(site: Site, key: str) -> dict[tuple[str, str], int]:
+    """Give what goes stale with a key, by form and path, each with the number of its spelling, counted from 0."""
+    own = own_paths(site, key)
+    found: dict[tuple[str, str], int] = {}
+
+    def add(form: str, templates: Iterable[str]) -> None:
+        for template in templates:
+            for number, path in enumerate(dict.fromkeys(filled(template, path) for path in own)):
+                if path:
+                    found[form, path] = min(number, found.get((form, path), number))
+
+    add(FILE, ["{url}"])
+    if site.index and posixpath.basename(key) == site.index:
+        add(FILE, ["{dir}"])
+    for rule in rules_of(site, key):
+        add(FILE, [*rule.urls, *rule.every_query])
+        add(EVERY_QUERY, rule.every_query)
+        add(DIRECTORY, rule.directories)
+    return found
+
+
+def urls(site: Site, domain: str, key: str) -> list[str]:
+    """List URLs under which readers ask a domain for an object."""
+    paths = [path + (SOME_QUERY if form == EVERY_QUERY else "") for form, path in stale(site, key) if form != DIRECTORY]
+    return [f"https://{domain}{path}" for path in paths]
+
+
+def wants(sites: Iterable[Site], key: str, action: str) -> list[Want]:
     """List what a write asks for. `action` is created, new (nothing was there before) or removed."""
-    return [want for rule in rules if serves(rule, key) for want in _wants_of(rule, key, action)]
+    return [want for site in sites if serves(site, key) for want in _wants_of(site, key, action)]
 
 
-def serves(rule: Rule, key: str) -> bool:
+def serves(site: Site, key: str) -> bool:
     """Tell whether a site's files include a key."""
-    return key.startswith(rule.prefix) and not key.endswith(rule.ignored_suffixes or ("\0",))
+    return key.startswith(site.prefix) and not key.endswith(site.ignored_suffixes or ("\0",))
 
 
-def _wants_of(rule: Rule, key: str, action: str) -> Iterator[Want]:
-    then = REFRESH if action == "removed" else rule.new if action == "new" and rule.new else rule.created
-    for domain in rule.domains:
-        for url in urls(rule, domain, key):
-            if then == PREFETCH:
-                if not url.endswith("/") and len(url) <= URL_CHARACTERS_MAX:
+def action_of(site: Site, key: str, action: str) -> str:
+    """Tell what a write asks for: of the rules about its key the first that says so, else the site decides."""
+    if action == "removed":
+        return REFRESH
+    for rule in [*rules_of(site, key), site]:
+        then = rule.new if action == "new" and rule.new else rule.created
+        if then:
+            return then
+    return REFRESH
+
+
+def _wants_of(site: Site, key: str, action: str) -> Iterator[Want]:
+    then = action_of(site, key, action)
+    if then == IGNORE:
+        return
+    for domain in site.domains:
+        for (form, path), number in stale(site, key).items():
+            url = f"https://{domain}{path}"
+            if then == PREFETCH and form == FILE:
+                if not url.endswith("/") and _characters(url) <= URL_CHARACTERS_MAX and not number:
                     yield Want(PREFETCH, "preload", url)
-            elif domain in rule.whole_directories or len(url) > URL_CHARACTERS_MAX:
-                yield Want(REFRESH, "directory", _directory(url))
-            else:
-                yield Want(REFRESH, "file", url, follow=then == BOTH and not url.endswith("/"))
+                continue
+            if _characters(url) > URL_CHARACTERS_MAX or (domain in site.whole_directories and form != DIRECTORY):
+                form, url = DIRECTORY, _directory(url)  # noqa: PLW2901 - what can be asked of the CDN in its place
+            if form == DIRECTORY and not _is_allowed(site, url):
+                continue
+            instead = _directory(url) if form == EVERY_QUERY and site.when_spent == DIRECTORY else ""
+            follow = then == BOTH and form == FILE and not url.endswith("/") and not number
+            yield Want(REFRESH, form, url, follow, instead if _is_allowed(site, instead) else "")
+
+
+def _is_allowed(site: Site, directory: str) -> bool:
+    return site.whole_domain or directory.count("/") > 3
+
+
+def _characters(url: str) -> int:
+    return len(url.encode())
 
 
 def _directory(url: str) -> str:
     """Cut a URL back to the deepest directory that is short enough."""
     directory = url.partition("?")[0].rpartition("/")[0] + "/"
-    while len(directory) > URL_CHARACTERS_MAX:
+    while _characters(directory) > URL_CHARACTERS_MAX:
         directory = directory[:-1].rpartition("/")[0] + "/"
     return directory
-
-
-def _marked(queries: Iterable[str]) -> list[str]:
-    return ["?" + query for query in queries]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import COMPLETE, Facts, Fate
 from scripts.simulation.reasons import Reasons, domain_of
-from scripts.simulation.sites import PREFETCH, REFRESH, Want
+from scripts.simulation.sites import DIRECTORY, PREFETCH, REFRESH, Want
 from scripts.simulation.spans import Span, Spans
 from scripts.simulation.verdict import Broken
 
@@ -56,7 +56,8 @@ def waits(facts: Facts) -> list[Wait]:
     for fate in facts.fates:
         if fate.acknowledged is not None:
             for want in fate.wants:
-                if facts.spoiled(want.url, fate.write.time):
+                spoiled = (facts.spoiled(url, fate.write.time) for url in (want.url, want.instead) if url)
+                if any(spoiled):
                     continue
                 own = _wait(facts, fate, want)
                 follow = _wait_of_follower(facts, fate, want) if want.follow else None
@@ -118,7 +119,8 @@ def _wait_of_follower(facts: Facts, fate: Fate, want: Want) -> Wait | None:
 def _end(facts: Facts, fate: Fate, want: Want, since: float) -> float:
     """Tell when something was done about a change; the end of the run where nothing ever was."""
     moments = [row.accepted for row in facts.covering(want, since) if row.status == COMPLETE]
-    moments += [burial["at"] for burial in facts.dead.get(want.url, ()) if burial["at"] >= since]
+    burials = (burial for url in (want.url, want.instead) for burial in facts.dead.get(url, ()))
+    moments += [burial["at"] for burial in burials if burial["at"] >= since]
     if want.kind == PREFETCH and facts.removed_since(fate):
         moments.append(facts.removed_at(fate))
     return min(moments, default=facts.book.ended)
@@ -148,6 +150,9 @@ def _reasons(facts: Facts, reasons: Reasons, wait: Wait) -> dict[str, Spans]:
         "what persists": reasons.of_troubles(want, wait.since),
         "failed at the CDN": reasons.of_failures(facts.covering(want, wait.fate.write.time)),
     }
+    if want.instead:
+        found["the directories of the day"] = reasons.of_day(DIRECTORY, removal=wait.fate.write.action == "removed")
+        found["the directories of the minute"] = reasons.of_minute(DIRECTORY, domain_of(want.url))
     if want.kind == PREFETCH:
         found["its refresh"] = reasons.of_refreshes(want.url)
         found["its origin"] = reasons.of_origin(domain_of(want.url))

@@ -110,7 +110,7 @@ class World:
             self.cloud,
             self.hub,
             settings,
-            site_file(scenario.rules, self.cloud.options.bucket),
+            site_file(scenario.sites, self.cloud.options.bucket),
             self._rng("instances"),
             self._outside,
             self._log_is_down,
@@ -168,7 +168,7 @@ class World:
         """Give the time within which all must be done: some days, and more where the quotas are small."""
         asked: dict[str, set[tuple[int, str]]] = {}
         for number, write in enumerate(self.book.writes):
-            for want in wants(self.scenario.rules, write.key, write.action):
+            for want in wants(self.scenario.sites, write.key, write.action):
                 asked.setdefault(want.form, set()).add((number, want.url))
                 if want.follow:
                     asked.setdefault("preload", set()).add((number, want.url))
@@ -196,8 +196,8 @@ class World:
             stored = self.cloud.oss.read(options.bucket, key)
             if stored:
                 book.origin[key] = stored.data
-            for rule in self.scenario.rules:
-                for url in served(rule, key):
+            for site in self.scenario.sites:
+                for url in served(site, key):
                     book.held[url] = self.cloud.edge.held(url)
                     book.keys[url] = key
         book.ended = self.clock.now()
@@ -328,9 +328,9 @@ class World:
         """Let each domain fetch from the bucket, below the prefix that its site maps to the root."""
         origin = bucket_origin(cloud.oss, cloud.options.bucket)
         sites = {domain: EdgeSite(origin) for domain in ACCOUNT_DOMAINS}
-        for rule in self.scenario.rules:
-            if rule.path == "/":
-                sites.update({domain: EdgeSite(_below(origin, rule.prefix)) for domain in rule.domains})
+        for site in self.scenario.sites:
+            if site.path == "/":
+                sites.update({domain: EdgeSite(_below(origin, site.prefix)) for domain in site.domains})
         return sites
 
     def _environment(self) -> Mapping[str, str]:

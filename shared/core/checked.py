@@ -67,7 +67,8 @@ def _branch(value: Any, wanted: Any) -> Any:
 
 def _check_items(value: Any, item: Any, where: str, faults: list[Fault], strict: bool) -> Any:  # noqa: FBT001 - as in `check`
     if not isinstance(value, list):
-        faults.append(Fault(where, f"expected a list, got {shown(value)}"))
+        hint = f"; write [{shown(value)}]" if isinstance(value, str) else ""
+        faults.append(Fault(where, f"expected a list, got {shown(value)}{hint}"))
         return None
     return tuple(_check(each, item, f"{where}[{index}]", faults, strict) for index, each in enumerate(value))
 

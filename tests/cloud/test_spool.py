@@ -163,7 +163,7 @@ def set_aside(ground: Ground, where: str) -> bytes:
     return base64.b64decode(piece.event)
 
 
-@pytest.mark.parametrize("name", ["next/note-lane-4", "junk"])
+@pytest.mark.parametrize("name", ["next/note-lane-5", "junk"])
 def test_a_note_that_cannot_be_read_is_set_aside_and_all_others_are_read(ground: Ground, name: str) -> None:
     """Cut short, or of a newer version: its bytes lie in `dead/`, a person is told, and nothing waits for it."""
     good = [note(many(count)) for count in (1, 50, 60)]
@@ -184,14 +184,14 @@ def test_a_call_that_cannot_be_read_is_set_aside_and_all_others_are_read(ground:
     good = spool.intend(batch())
     spool.accept([(sent(), NOW)])
     text = "1767323045250-1767323045250-2-bad"
-    ground.put(f"{area}/{text}", stored(f"next/{name}-lane-4"))
+    ground.put(f"{area}/{text}", stored(f"next/{name}-lane-5"))
     bad = _key(text)
     if area == "submitting":
         assert {good.text} == set(spool.intents([bad, good]))
     else:
         (page,) = spool.accepted()
         assert {"c0ffee"} == {each.batch.id for each in spool.submissions([bad, *page]).values()}
-    assert stored(f"next/{name}-lane-4") == set_aside(ground, f"{area}/{text}")
+    assert stored(f"next/{name}-lane-5") == set_aside(ground, f"{area}/{text}")
     assert 2 == len(ground.listed("submitting/") + ground.listed("accepted/"))
 
 

@@ -218,8 +218,8 @@ UNDECODABLE = (
     b'{"format": 2, "tasks": [{"id": "x"',
     b"\xff\xfe\x00",
     b'{"format": 99, "tasks": "another world"}',
-    b'[{"id": "x", "lane": 4}]',
-    b'{"format": 2, "tasks": [{"id": "x", "lane": 4}]}',
+    b'[{"id": "x", "lane": 5}]',
+    b'{"format": 2, "tasks": [{"id": "x", "lane": 5}]}',
 )
 
 

@@ -113,7 +113,8 @@ def test_a_prefetch_s_event_that_comes_again_costs_nothing() -> None:
 
 def test_a_busy_folder_does_not_keep_prefetches_waiting() -> None:
     """Refreshes of a folder for other objects, one each five minutes, let a new object's prefetch go all the same."""
-    world = World(WARMING.replace("static.example.com", "{name: static.example.com, custom_cache_key: true}"))
+    custom = WARMING.replace("static.example.com", "{name: static.example.com, custom_cache_key: true}")
+    world = World(custom + "    whole_domain: true\n")
     world.put("img/old.jpg")
     world.deliver(world.put("img/old.jpg", b"2"))
     world.deliver(world.put("img/new.jpg"))

@@ -25,6 +25,7 @@ BY_DIRECTORY = """
 sites:
   - bucket: content
     domains: [{name: static.example.com, custom_cache_key: true}]
+    whole_domain: true
 """
 AMBIGUOUS = {
     "503": Answer("ServiceUnavailable", 503, carried_out=True),

@@ -71,7 +71,7 @@ def test_a_following_version_s_records_are_read_or_set_aside(area: str) -> None:
     }[area]
     world.stray(key, _stored(f"next/{name}"))
     odd = key.replace("0199", "0188").replace("0" * 20, "1" * 20)
-    world.stray(odd, _stored(f"next/{name}-lane-4"))
+    world.stray(odd, _stored(f"next/{name}-lane-5"))
     world.limited_minutes(6)
     assert [odd] == [piece["where"] for key in world.spool("dead/") for piece in world.spooled(key).get("pieces", ())]
     assert 1 == sum("cannot be read" in alarm for alarm in world.alarms())

@@ -14,11 +14,11 @@ from scripts.simulation.boundaries import START, make_scenario
 from scripts.simulation.features import BAD_URLS, DOMAIN_TROUBLES, OUTAGES, Answer, Features, Trouble
 from scripts.simulation.oracle import judge
 from scripts.simulation.scenario import DAY_SECONDS, IMAGES, RESET, STATIC, Action
-from scripts.simulation.sites import Rule
+from scripts.simulation.sites import Site
 from scripts.simulation.world import World
 
-SITE = Rule("main", "www/", "/www/", (STATIC,))
-MEDIA = Rule("media", "media/", "/media/", (IMAGES,))
+SITE = Site("main", "www/", "/www/", (STATIC,))
+MEDIA = Site("media", "media/", "/media/", (IMAGES,))
 MINUTE_SECONDS = 60.0
 
 
@@ -47,7 +47,7 @@ def test_a_domain_in_trouble_holds_up_no_other(answer: Answer) -> None:
     troubled = [Action(START + 1 + number * MINUTE_SECONDS, "put", f"media/{number}.jpg") for number in range(30)]
     sound = [Action(START + 5 + number * 300.0, "put", f"www/{number}.html") for number in range(6)]
     scenario = make_scenario(SITE, [*troubled, *sound], features=Features(troubles=(trouble,)))
-    book = World(replace(scenario, rules=(SITE, MEDIA))).run()
+    book = World(replace(scenario, sites=(SITE, MEDIA))).run()
     assert [] == judge(book)
     assert 6 == len({row.path for row in book.rows if row.domain == STATIC and row.accepted < START + 1_800.0})
     assert [] == [key for key in book.spool if key.startswith("dead/")]
@@ -89,11 +89,11 @@ def test_a_quota_raised_at_noon_releases_what_waits() -> None:
 @pytest.mark.parametrize("habit", ["rows.decoded", "rows.bare", "rows.typed", "rows.odd"])
 def test_rows_told_otherwise_cost_no_second_unit(habit: str) -> None:
     """However rows spell what they are about, each URL is accepted once, also after a lost reply."""
-    whole = Rule("keyed", "keyed/", "/keyed/", (IMAGES,), whole_directories=frozenset({IMAGES}))
+    whole = Site("keyed", "keyed/", "/keyed/", (IMAGES,), whole_directories=frozenset({IMAGES}))
     names = ("www/a b.html", "www/文.html", "keyed/a/x.html")
     puts = [Action(START + 1 + number * 5.0, "put", name) for number, name in enumerate(names)]
     scenario = make_scenario(SITE, puts, features=Features(rows=frozenset({habit})))
-    world = World(replace(scenario, rules=(SITE, whole)))
+    world = World(replace(scenario, sites=(SITE, whole)))
     world.lose_first("RefreshObjectCaches")
     book = world.run()
     assert [] == judge(book)

@@ -9,9 +9,9 @@ import msgspec
 from shared.core.decide.moves import Decision, Facts
 from shared.core.plan.books import next_reset
 from shared.core.plan.planning import Plan, joined, plan
-from shared.core.task.model import Kind, Submission, Task, Try
+from shared.core.task.model import Form, Kind, Submission, Task, TaskId, Try, digest
 from shared.core.task.notes import Place
-from shared.core.task.waits import REFRESH, Why
+from shared.core.task.waits import REFRESH, Why, quota_of
 
 REFRESH_LOOK_SECONDS = 50.0
 """How often prefetches that wait for refreshes of their URLs are looked at again."""
@@ -53,8 +53,22 @@ def of_waiting(waiting: Waiting, facts: Facts, decision: Decision) -> None:
         decision.met("waiting: a later prefetch of the same object waits too")
         decision.superseded(outdated.values(), "a later change of the object is prefetched")
     for task, place in planned.waits:
-        if task.this_try not in outdated:
+        if task.this_try not in outdated and not _goes_as_directory(task, place, facts, decision):
             _wait(task, place, facts, decision)
+
+
+def _goes_as_directory(task: Task, place: Place, facts: Facts, decision: Decision) -> bool:
+    """Let a directory go in place of a task whose units are spent, where its site says so."""
+    if not task.or_directory or place.wait != quota_of(facts.provider.unit(task.target)):
+        return False
+    decision.met("waiting: a directory goes instead")
+    target = msgspec.structs.replace(task.target, form=Form.DIRECTORY, url=task.or_directory)
+    directory = Task(
+        id=TaskId(digest(task.id, "or directory")), target=target, site=task.site, lane=task.lane, cause=task.cause
+    )
+    decision.arrives(directory)
+    decision.superseded([task], f"its units are spent: {task.or_directory} goes instead, as task {directory.id}")
+    return True
 
 
 def _outdated(planned: Plan, elsewhere: Iterable[Task]) -> dict[Try, Task]:

@@ -6,6 +6,7 @@ their line, never another exception.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -21,6 +22,8 @@ _KINDS: dict[type[yaml.Node], frozenset[str]] = {
     yaml.MappingNode: frozenset({"map"}),
 }
 _PREFIX = "tag:yaml.org,2002:"
+_NEEDS_QUOTES = re.compile(r"(?:^|[\s\[,])(([*!&@%`{])[^\s,\]]*)")
+"""What begins with a sign that means something to YAML, such as `*.tmp`, `{url}!thumb` and `!thumb`."""
 _STUMBLES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What PyYAML lets through from the conversions that it makes."""
 
@@ -43,7 +46,8 @@ def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) ->
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise Invalid(source, [f"{where}not YAML: {getattr(fault, 'problem', None) or fault}"]) from None
+        hint = _hint(text.split("\n"), mark.line) if mark else ""
+        raise Invalid(source, [f"{where}not YAML: {getattr(fault, 'problem', None) or fault}{hint}"]) from None
     except _STUMBLES as fault:
         raise Invalid(source, [f"line {loader.line + 1}: not YAML: {type(fault).__name__}: {fault}"]) from None
     finally:
@@ -114,6 +118,13 @@ class _Walk:
         except (yaml.YAMLError, *_STUMBLES):
             return f"{node.value!r:.60} is no {tag}"
         return ""
+
+
+def _hint(lines: list[str], number: int) -> str:
+    """Say what probably lacks quotes in the line that could not be read, or in the one before it."""
+    near = [lines[place] for place in (number, number - 1) if 0 <= place < len(lines)]
+    found = next(filter(None, map(_NEEDS_QUOTES.search, near)), None)
+    return f'; put what begins with `{found[2]}` in quotes: "{found[1]:.60}"' if found else ""
 
 
 def _number(character: str | int) -> int:

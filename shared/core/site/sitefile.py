@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from shared.core.checked import Fault, Invalid, check
+from shared.core.site.conflicts import conflicts
+from shared.core.site.domains import domain_name
 from shared.core.site.plainyaml import plain
-from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.site.sitefaults import ACTIONS, list_faults, text_faults, whole_domain_faults
+from shared.core.site.sites import Domain, Rule, Site, Then, ThenRemoved, WhenSpent
+from shared.core.site.spelling import Spelling
+from shared.core.site.templates import DIRECTORIES, EVERY_QUERY, URLS
+from shared.core.site.words import meant
 
-_HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_QUERY = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]+")
-_PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
-_MAY_STAY_RAW = frozenset("!$&'()*+,;=:@")
-_PREFIX_BYTES_MAX = 1_023
+
+class _RuleSpec(msgspec.Struct):
+    name: str = ""
+    keys: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    every_query: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    created: Then | None = None
+    removed: ThenRemoved | None = None
+    new: Then | None = None
 
 
 class _SiteSpec(msgspec.Struct):
@@ -25,16 +34,18 @@ class _SiteSpec(msgspec.Struct):
     domains: tuple[str | Domain, ...]
     name: str = ""
     prefix: str = ""
-    scheme: str = "https"
     path: str = ""
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    index: str = ""
-    variants: tuple[str | Variant, ...] = ()
+    scheme: str = "https"
+    spellings: tuple[Spelling, ...] = (Spelling.BROWSER, Spelling.STRICT)
     created: Then = Then.REFRESH
     removed: ThenRemoved = ThenRemoved.REFRESH
     new: Then | None = None
-    unescaped: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    index: str = ""
+    rules: tuple[_RuleSpec, ...] = ()
+    whole_domain: bool | None = None
+    when_spent: WhenSpent = WhenSpent.WAIT
 
 
 class _File(msgspec.Struct):
@@ -50,110 +61,109 @@ def read_sites(text: str, source: str = "site file") -> tuple[Site, ...]:
         if not faults:
             faults.append(Fault("", "expected a list of at least one site under `sites:`"))
         raise Invalid(source, _located(faults, lines))
-    check({**read, "sites": []}, _File, "", faults)
-    sites = [site for index, spec in enumerate(read["sites"]) if (site := _site(spec, f"sites[{index}]", faults))]
-    _check_names(sites, faults)
+    check(_known({**read, "sites": []}, _File, "", faults), _File, "", faults)
+    numbered = [
+        (number, site)
+        for number, spec in enumerate(read["sites"])
+        if (site := _site(spec, f"sites[{number}]", faults)) is not None
+    ]
+    faults += conflicts(numbered)
     if faults:
         raise Invalid(source, _located(faults, lines))
-    return tuple(sites)
+    return tuple(site for _, site in numbered)
 
 
 def _site(spec: Any, where: str, faults: list[Fault]) -> Site | None:
     """Check one site as far as it can be checked, whatever is wrong with it."""
+    if not isinstance(spec, dict):
+        check(spec, _SiteSpec, where, faults)
+        return None
+    faults += text_faults(spec, where)
+    faults += list_faults(spec, where)
+    spec = _actions(_known(spec, _SiteSpec, where, faults), where, faults)
+    if isinstance(spec.get("rules"), list):
+        rules = enumerate(spec["rules"])
+        spec["rules"] = [_rule(each, f"{where}.rules[{number}]", faults) for number, each in rules]
     whole = check(spec, _SiteSpec, where, faults)
-    if isinstance(spec, dict):
-        _check_texts(spec, where, faults)
     if whole is None:
         return None
+    site = _made(whole)
+    if whole.whole_domain is None:
+        faults += whole_domain_faults(site, where)
+    return site
+
+
+def _rule(spec: Any, where: str, faults: list[Fault]) -> Any:
+    """Leave out of a rule what would be told twice."""
+    if not isinstance(spec, dict):
+        return spec
+    spec = _actions(_known(spec, _RuleSpec, where, faults), where, faults)
+    for use in (URLS, EVERY_QUERY, DIRECTORIES):
+        for place, each in enumerate(spec[use] if isinstance(spec.get(use), list) else []):
+            if isinstance(each, dict) and list(each.values()) == [None]:
+                what = f'YAML takes braces for a mapping; put them in quotes: "{{{next(iter(each))!s:.40}}}"'
+                faults.append(Fault(f"{where}.{use}[{place}]", what))
+        if isinstance(spec.get(use), list):
+            spec[use] = [each for each in spec[use] if not isinstance(each, dict) or list(each.values()) != [None]]
+    return spec
+
+
+def _made(whole: _SiteSpec) -> Site:
     return Site(
         name=whole.name or whole.bucket + (":" + whole.prefix if whole.prefix else ""),
         bucket=whole.bucket,
         domains=tuple(_domain(domain) for domain in whole.domains),
         prefix=whole.prefix,
         scheme=whole.scheme,
-        path=whole.path or "/" + quote(whole.prefix, safe="/" + whole.unescaped, errors="replace"),
-        include=whole.include,
-        exclude=whole.exclude,
-        index=whole.index,
-        variants=tuple(Variant(each) if isinstance(each, str) else each for each in whole.variants),
-        created=whole.created,
-        removed=whole.removed,
-        new=whole.new,
-        unescaped=whole.unescaped,
+        path=whole.path,
+        rules=tuple(_rules(whole)),
+        created=Then.IGNORE if whole.include else whole.created,
+        removed=ThenRemoved.IGNORE if whole.include else whole.removed,
+        new=None if whole.include else whole.new,
+        spellings=whole.spellings,
+        whole_domain=bool(whole.whole_domain),
+        when_spent=whole.when_spent,
     )
 
 
+def _rules(whole: _SiteSpec) -> Iterator[Rule]:
+    """Give the rules of a site; `exclude`, `index` and `include` are short for some."""
+    if whole.exclude:
+        ignore, ignore_removed = Then.IGNORE, ThenRemoved.IGNORE
+        yield Rule("exclude", whole.exclude, created=ignore, removed=ignore_removed, new=ignore)
+    if whole.index:
+        yield Rule("index", (whole.index,), urls=("{dir}",))
+    for number, spec in enumerate(whole.rules):
+        fields = {name: getattr(spec, name) for name in spec.__struct_fields__ if name != "name"}
+        yield Rule(spec.name or f"rules[{number}]", **fields)
+    if whole.include:
+        yield Rule("include", whole.include, created=whole.created, removed=whole.removed, new=whole.new)
+
+
 def _domain(domain: str | Domain) -> Domain:
-    return Domain(domain) if isinstance(domain, str) else domain
+    known = Domain(domain) if isinstance(domain, str) else domain
+    return msgspec.structs.replace(known, name=domain_name(known.name))
 
 
-def _check_texts(spec: dict[str, Any], where: str, faults: list[Fault]) -> None:
-    """Check what types cannot say, each field by itself so that one fault hides no other."""
-
-    def refuse(field: str, what: str) -> None:
-        faults.append(Fault(f"{where}.{field}", what))
-
-    for field, shape, what in (
-        ("bucket", _BUCKET, "is no bucket name (3 to 63 lower-case letters, digits and hyphens)"),
-        ("path", _PATH, "must begin with `/` and be percent-encoded"),
-    ):
-        text = spec.get(field)
-        if isinstance(text, str) and (text or field == "bucket") and not shape.fullmatch(text):
-            refuse(field, f"{text!r:.80} {what}")
-    if isinstance(spec.get("scheme"), str) and spec["scheme"] not in {"http", "https"}:
-        refuse("scheme", f"{spec['scheme']!r:.60} is neither http nor https")
-    prefix = spec.get("prefix")
-    if isinstance(prefix, str) and prefix.encode(errors="ignore").decode() != prefix:
-        refuse("prefix", f"{prefix!r:.80} cannot be written in UTF-8, as keys are")
-    if isinstance(prefix, str) and (prefix.startswith("/") or len(prefix.encode(errors="replace")) > _PREFIX_BYTES_MAX):
-        refuse("prefix", "must not begin with `/` (keys do not) nor be longer than a key, 1,023 bytes")
-    path = spec.get("path")
-    if isinstance(path, str) and path and not path.endswith("/") and str(prefix or "/").endswith("/"):
-        refuse("path", f"must end with `/`, since it takes the place of the prefix {prefix or ''!r}")
-    if isinstance(spec.get("index"), str) and "/" in spec["index"]:
-        refuse("index", f"{spec['index']!r:.60} is a file name such as index.html, without `/`")
-    if isinstance(spec.get("unescaped"), str) and not set(spec["unescaped"]) <= _MAY_STAY_RAW:
-        refuse("unescaped", f"may only hold {''.join(sorted(_MAY_STAY_RAW))}")
-    _check_lists(spec, where, faults)
+def _known(spec: dict[Any, Any], struct: type[msgspec.Struct], where: str, faults: list[Fault]) -> dict[str, Any]:
+    """Leave out the fields that a mapping may not have, and say which were probably meant."""
+    known = struct.__struct_fields__
+    for name in spec:
+        if name not in known:
+            word = meant(str(name), known)
+            hint = f"did you mean {word!r}?" if word else f"known are {', '.join(known)}"
+            path = f"{where}.{name!s:.100}" if where else f"{name!s:.100}"
+            faults.append(Fault(path, f"unknown field; {hint}"))
+    return {name: value for name, value in spec.items() if name in known}
 
 
-def _check_lists(spec: dict[str, Any], where: str, faults: list[Fault]) -> None:
-    domains = spec.get("domains")
-    if isinstance(domains, list):
-        if not domains:
-            faults.append(Fault(f"{where}.domains", "needs at least one accelerated domain"))
-        names = [each.get("name") if isinstance(each, dict) else each for each in domains]
-        for index, name in enumerate(names):
-            fault = _domain_fault(name, names[:index])
-            if fault:
-                faults.append(Fault(f"{where}.domains[{index}]", fault))
-    variants = spec.get("variants")
-    for index, each in enumerate(variants if isinstance(variants, list) else []):
-        query = each.get("query") if isinstance(each, dict) else each
-        if isinstance(query, str) and not _QUERY.fullmatch(query):
-            faults.append(
-                Fault(f"{where}.variants[{index}]", f"{query!r:.80} is no query string (percent-encoded, without `?`)")
-            )
-
-
-def _domain_fault(name: Any, earlier: list[Any]) -> str | None:
-    if not isinstance(name, str):
-        return None  # the type check says so
-    if "*" in name:
-        return f"{name!r:.80}: the CDN refreshes no wildcard; list the domains that are served"
-    if not _HOST.fullmatch(name):
-        return f"{name!r:.80} is no domain name (lower case, without scheme, port or path)"
-    if name.endswith(".aliyuncs.com"):
-        return f"{name!r:.80} is an endpoint of OSS, not an accelerated domain"
-    return f"{name!r} is listed twice" if name in earlier else None
-
-
-def _check_names(sites: list[Site], faults: list[Fault]) -> None:
-    seen: set[str] = set()
-    for site in sites:
-        if site.name in seen:
-            faults.append(Fault("sites", f"two sites are called {site.name!r}; give each its own `name`"))
-        seen.add(site.name)
+def _actions(spec: dict[str, Any], where: str, faults: list[Fault]) -> dict[str, Any]:
+    """Leave out actions that YAML took for a truth value, as it does with `no` and `off`."""
+    for field in ACTIONS:
+        if isinstance(spec.get(field), bool):
+            word, read = ("refresh", "true") if spec[field] else ("ignore", "false")
+            faults.append(Fault(f"{where}.{field}", f"YAML reads that as {read}; write `{field}: {word}`"))
+    return {name: value for name, value in spec.items() if name not in ACTIONS or not isinstance(value, bool)}
 
 
 def _located(faults: list[Fault], lines: dict[str, int]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from enum import Enum
+from functools import cached_property
 
 import msgspec
 
+from shared.core.site.globs import matches
+from shared.core.site.patterns import Index
+from shared.core.site.spelling import Encode, Spelling, encoders
 from shared.core.task.model import Action, ObjectChange
 
 
@@ -27,6 +29,13 @@ class ThenRemoved(str, Enum):
     IGNORE = "ignore"
 
 
+class WhenSpent(str, Enum):
+    """What becomes of a refresh of every query once its units of the day are spent."""
+
+    WAIT = "wait"
+    DIRECTORY = "directory"
+
+
 class Domain(msgspec.Struct, frozen=True):
     """An accelerated domain. With a custom cache key the CDN cannot refresh single URLs of it."""
 
@@ -34,23 +43,37 @@ class Domain(msgspec.Struct, frozen=True):
     custom_cache_key: bool = False
 
 
-class Variant(msgspec.Struct, frozen=True):
-    """A query string under which objects are also requested; `match` narrows it to keys, empty means all."""
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What else goes stale with some keys (no patterns: with all), and what a change of these asks for.
 
-    query: str
-    match: tuple[str, ...] = ()
+    `urls`, `every_query` and `directories` are templates, see templates.py; None leaves a decision to later rules.
+    """
 
-    def applies_to(self, key: str) -> bool:
-        """Whether an object is requested with this query."""
-        return not self.match or any(matches(pattern, key) for pattern in self.match)
+    name: str
+    keys: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    every_query: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    created: Then | None = None
+    removed: ThenRemoved | None = None
+    new: Then | None = None
+
+    def then(self, change: ObjectChange) -> Then | None:
+        """Tell what this rule says that a change asks for, if it says so; `created` is about new objects too."""
+        if change.action is Action.REMOVED:
+            return None if self.removed is None else Then(self.removed.value)
+        return self.new if change.is_new and self.new is not None else self.created
+
+    def pattern_for(self, key: str) -> str:
+        """Name the pattern by which this rule is about a key."""
+        return next((pattern for pattern in self.keys if matches(pattern, key)), "")
 
 
-class Site(msgspec.Struct, frozen=True):
+class Site(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """Objects of one bucket below one key prefix, and how they are served.
 
-    `path` takes the place of `prefix` in URLs. `unescaped` are the characters that this site's clients
-    send raw in paths although they are reserved in RFC 3986. `new` is None where new objects are
-    treated like all created ones.
+    `path` takes the place of `prefix` in URLs; "" means that URLs show whole keys. `new` is None where new objects are
+    treated like all created ones. Without `whole_domain` no task may be a whole domain.
     """
 
     name: str
@@ -58,45 +81,49 @@ class Site(msgspec.Struct, frozen=True):
     domains: tuple[Domain, ...]
     prefix: str = ""
     scheme: str = "https"
-    path: str = "/"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    index: str = ""
-    variants: tuple[Variant, ...] = ()
+    path: str = ""
+    rules: tuple[Rule, ...] = ()
     created: Then = Then.REFRESH
     removed: ThenRemoved = ThenRemoved.REFRESH
     new: Then | None = None
-    unescaped: str = ""
+    spellings: tuple[Spelling, ...] = (Spelling.BROWSER, Spelling.STRICT)
+    whole_domain: bool = False
+    when_spent: WhenSpent = WhenSpent.WAIT
 
-    def then(self, change: ObjectChange) -> Then:
-        """Tell what a change of one of this site's objects asks for."""
+    @cached_property
+    def encoders(self) -> tuple[Encode, ...]:
+        """The functions that write paths as this site's clients do; the first is what is prefetched."""
+        return encoders(self.spellings)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(rule.keys for rule in self.rules)
+
+    @property
+    def folder(self) -> str:
+        """The folder that URLs of its keys lie in at least; `/` where some lie at the top."""
+        path = self.path or "/" + self.prefix
+        return path[: path.rfind("/") + 1]
+
+    def rules_for(self, key: str) -> list[Rule]:
+        """List the rules that are about a key, in the order of the file."""
+        return [self.rules[number] for number in self._index.matching(key)]
+
+    def then(self, change: ObjectChange, rules: list[Rule]) -> tuple[Then, Rule | None]:
+        """Tell what a change asks for, and the rule that says so: of those about its key the first that names it."""
+        for rule in rules:
+            then = rule.then(change)
+            if then is not None:
+                return then, rule
         if change.action is Action.REMOVED:
-            return Then(self.removed.value)
-        return self.new if change.is_new and self.new is not None else self.created
-
-    def reason_to_skip(self, change: ObjectChange) -> str | None:
-        """Name the rule of this site that says to do nothing about a change, or None."""
-        if self.include and not any(matches(pattern, change.key) for pattern in self.include):
-            return "matches no include pattern"
-        for pattern in self.exclude:
-            if matches(pattern, change.key):
-                return f"matches the exclude pattern {pattern!r}"
-        if self.then(change) is Then.IGNORE:
-            what = "new" if change.is_new and self.new is not None else change.action.value
-            return f"{what} objects are ignored"
-        return None
+            return Then(self.removed.value), None
+        return (self.new if change.is_new and self.new is not None else self.created), None
 
 
-def matches(pattern: str, key: str) -> bool:
-    """Whether a key fits a pattern: `*` and `?` stay inside a segment, `**` crosses `/`.
-
-    A pattern without `/` is held against the last segment, as in a .gitignore file.
-    """
-    return _compiled(pattern).fullmatch(key if "/" in pattern else key.rsplit("/", 1)[-1]) is not None
-
-
-@functools.lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"((?:^|(?<=/))\*\*/|\*\*|\*|\?)", pattern)
-    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(wild.get(piece) or re.escape(piece) for piece in pieces), re.DOTALL)
+def why_ignored(change: ObjectChange, rule: Rule | None) -> str:
+    """Say why nothing is done about a change."""
+    what = "new" if change.is_new and (rule is None or rule.new is not None) else change.action.value
+    if rule is None:
+        return f"the site ignores {what} objects that no rule names"
+    pattern = rule.pattern_for(change.key)
+    return f"rule {rule.name} ignores {what} objects" + (f" that match {pattern!r}" if pattern else "")

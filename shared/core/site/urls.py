@@ -2,92 +2,177 @@
 
 Rules:
 
-1. Only URLs of configured domains come out, whatever the key contains (ObjectPath is split at newlines,
-   so every character that is not unreserved in RFC 3986 is percent-encoded, segment by segment).
-2. What cannot be refreshed by its URL (too long, or a domain with a custom cache key) is refreshed
-   through its directory.
-3. A task's id follows from the event and the URL alone, so a second delivery makes the same tasks.
+1. Only URLs of configured domains come out, whatever the key contains (ObjectPath is split at newlines, so controls
+   are percent-encoded in every spelling).
+2. What cannot be refreshed by its URL (too long, or a domain with a custom cache key) is refreshed through its
+   directory; a whole domain only where the site allows it.
+3. Beside every query of a URL the URL itself is refreshed: whether the one covers the other is unproven.
+4. A task's id follows from the event and the URL alone, so a second delivery makes the same tasks.
+5. Second spellings have a lane of their own, and wait first when units run short; but what was removed must vanish
+   however it is spelled. Only first spellings are prefetched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
 
 import msgspec
 
-from shared.core.site.sites import Domain, Site, Then
+from shared.core.site.sites import Domain, Rule, Site, Then, WhenSpent, why_ignored
+from shared.core.site.spelling import spellings_of
+from shared.core.site.templates import filler
 from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange, Target, Task, TaskId, digest
 from shared.core.task.provider import Provider
 
+_SLASHES_OF_A_DOMAIN = "https://host/".count("/")
+
+NOT_PREFETCHED = "the CDN prefetches no directories and no URLs this long"
+
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A change that causes no task, and the rule that says so."""
+    """A change, or a part of what it makes stale, that causes no task, and the rule that says so."""
 
     change: ObjectChange
     site: str
     reason: str
 
 
+class Caused(msgspec.Struct, frozen=True):
+    """A task, and the rule of the site that asks for its URL; none where that is the object's own."""
+
+    task: Task
+    rule: str = ""
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """A path that goes stale: as itself, with everything below it, or under any query; `spelling` counts from 0."""
+
+    form: Form
+    path: str
+    spelling: int
+    rule: str
+
+
 def tasks_of(change: ObjectChange, sites: Iterable[Site], provider: Provider) -> tuple[list[Task], list[Skipped]]:
     """Find what a change makes stale: its tasks, and why each site that does not serve it was passed over."""
-    tasks: dict[TaskId, Task] = {}
-    skipped: list[Skipped] = []
+    caused, skipped = judge(change, sites, provider)
+    return list({each.task.id: each.task for each in caused}.values()), skipped
+
+
+def judge(change: ObjectChange, sites: Iterable[Site], provider: Provider) -> tuple[list[Caused], list[Skipped]]:
+    """Find what a change makes stale, each with the rule that asks for it; URLs of all rules and sites add up."""
     watching = [site for site in sites if site.bucket == change.bucket and change.key.startswith(site.prefix)]
     if not watching:
-        skipped.append(Skipped(change, "", f"no site serves {change.bucket}/{change.key}"))
+        return [], [Skipped(change, "", f"no site serves {change.bucket}/{change.key}")]
+    caused: list[Caused] = []
+    skipped: list[Skipped] = []
+    cause = _cause(change)
     for site in watching:
-        reason = site.reason_to_skip(change)
-        if reason:
-            skipped.append(Skipped(change, site.name, reason))
+        rules = site.rules_for(change.key)
+        then, decisive = site.then(change, rules)
+        if then is Then.IGNORE:
+            skipped.append(Skipped(change, site.name, why_ignored(change, decisive)))
             continue
-        caused = {task.id: task for task in _tasks_at(change, site, provider)}
-        tasks.update(caused)
-        if not caused:
-            skipped.append(Skipped(change, site.name, "the CDN prefetches no directories and no URLs this long"))
-    return list(tasks.values()), skipped
+        reasons: dict[str, None] = {}
+        found = list(_caused(cause, change, site, rules, then, provider, reasons))
+        caused += found
+        skipped += [Skipped(change, site.name, reason) for reason in reasons if reason != NOT_PREFETCHED or not found]
+    return caused, skipped
 
 
-def _tasks_at(change: ObjectChange, site: Site, provider: Provider) -> Iterator[Task]:
-    """Yield the tasks of one site: each domain times each URL that serves the object there."""
-    then, most = site.then(change), provider.url_characters_max
+def own_paths(key: str, site: Site) -> tuple[str, ...]:
+    """List the paths under which clients ask for an object, one of each spelling that differs."""
+    head, rest = (site.path, key[len(site.prefix) :]) if site.path else ("/", key)
+    return spellings_of(head, rest, site.encoders)
+
+
+def stale_paths(key: str, site: Site, rules: Iterable[Rule]) -> Iterable[Stale]:
+    """List what goes stale with an object, each path once: its own, and what the rules about it say."""
+    own = own_paths(key, site)
+    found = {(Form.FILE, path): Stale(Form.FILE, path, place, "") for place, path in enumerate(own)}
+    for rule in rules:
+        for form, templates in (
+            (Form.FILE, (*rule.urls, *rule.every_query)),
+            (Form.IGNORE_PARAMS, rule.every_query),
+            (Form.DIRECTORY, rule.directories),
+        ):
+            for template in templates:
+                for place, path in enumerate(dict.fromkeys(map(filler(template), own))):
+                    known = found.get((form, path))
+                    if path and (known is None or known.spelling > place):
+                        found[form, path] = Stale(form, path, place, rule.name)
+    return found.values()
+
+
+def _caused(
+    cause: Cause,
+    change: ObjectChange,
+    site: Site,
+    rules: list[Rule],
+    then: Then,
+    provider: Provider,
+    reasons: dict[str, None],
+) -> Iterator[Caused]:
+    """Yield the tasks of one site: each path on each domain. Adds to `reasons` why there is none for some of them."""
+    most = provider.url_characters_max
+    stale = stale_paths(change.key, site, rules)
     for domain in site.domains:
-        for url in object_urls(change.key, site, domain):
-            if then is Then.PREFETCH:
-                if not prefetchable(url, most):
-                    continue
-                target = Target(Kind.PREFETCH, Form.FILE, url, provider=provider.name)
-                yield _task(change, site, target, Lane.PREFETCH, follow=False)
-            else:
-                form, reached = refreshable(url, domain, most)
-                follow = then is Then.REFRESH_THEN_PREFETCH and form is Form.FILE and prefetchable(url, most)
-                lane = Lane.REMOVED if change.action is Action.REMOVED else Lane.OVERWRITTEN
-                target = Target(Kind.REFRESH, form, reached, provider=provider.name)
-                yield _task(change, site, target, lane, follow=follow)
+        root = f"{site.scheme}://{domain.name}"
+        for each in stale:
+            url = root + each.path
+            if then is Then.PREFETCH and each.form is Form.FILE:
+                if each.spelling == 0 and prefetchable(url, most):
+                    target = Target(Kind.PREFETCH, Form.FILE, url, provider=provider.name)
+                    yield Caused(_task(cause, site, target, Lane.PREFETCH), each.rule)
+                else:
+                    reasons[NOT_PREFETCHED] = None
+                continue
+            form, reached = refreshable(each.form, url, domain, most)
+            if form is Form.DIRECTORY and is_whole_domain(reached) and not site.whole_domain:
+                reasons[f"{url:.200} could only go with all of {reached}, which takes `whole_domain: true`"] = None
+                continue
+            follow = then is Then.REFRESH_THEN_PREFETCH and form is Form.FILE and prefetchable(url, most)
+            target = Target(Kind.REFRESH, form, reached, provider=provider.name)
+            task = _task(
+                cause,
+                site,
+                target,
+                _lane(change, each),
+                follow=follow and each.spelling == 0,
+                or_directory=_or_directory(form, reached, site, most),
+            )
+            yield Caused(task, each.rule)
 
 
-def object_urls(key: str, site: Site, domain: Domain) -> list[str]:
-    """List the URLs that serve an object on one domain: its own, its index form, its query variants."""
-    paths = [site.path + _encode(key.removeprefix(site.prefix), site.unescaped)]
-    if site.index and (key == site.index or key.endswith("/" + site.index)):
-        folder = key.removesuffix(site.index)
-        if folder.startswith(site.prefix):
-            paths.append(site.path + _encode(folder.removeprefix(site.prefix), site.unescaped))
-    root = f"{site.scheme}://{domain.name}"
-    queries = [variant.query for variant in site.variants if variant.applies_to(key)]
-    return [root + path + query for path in paths for query in ["", *("?" + query for query in queries)]]
+def _lane(change: ObjectChange, stale: Stale) -> Lane:
+    if change.action is Action.REMOVED:
+        return Lane.REMOVED
+    return Lane.SPELLED if stale.spelling else Lane.OVERWRITTEN
+
+
+def _or_directory(form: Form, url: str, site: Site, characters_max: int) -> str:
+    """Name what may go in place of every query of a URL; nothing where that is to wait."""
+    if form is not Form.IGNORE_PARAMS or site.when_spent is WhenSpent.WAIT:
+        return ""
+    directory = directory_of(url, characters_max)
+    return directory if site.whole_domain or not is_whole_domain(directory) else ""
 
 
 def prefetchable(url: str, characters_max: int) -> bool:
     """Whether the CDN prefetches a URL: it takes files only, and URLs of limited length."""
-    return not url.endswith("/") and len(url) <= characters_max
+    return not url.endswith("/") and _length(url) <= characters_max
 
 
-def refreshable(url: str, domain: Domain, characters_max: int) -> tuple[Form, str]:
-    """Tell in which form a URL can be refreshed: as a file, or through the nearest directory that can."""
-    if len(url) <= characters_max and not domain.custom_cache_key:
-        return Form.FILE, url
+def refreshable(form: Form, url: str, domain: Domain, characters_max: int) -> tuple[Form, str]:
+    """Tell how a URL can be refreshed: in the form that is asked for, or through the nearest directory that can."""
+    if _length(url) <= characters_max and (form is Form.DIRECTORY or not domain.custom_cache_key):
+        return form, url
     return Form.DIRECTORY, directory_of(url, characters_max)
+
+
+def is_whole_domain(url: str) -> bool:
+    """Whether a directory is all of its domain."""
+    return url.endswith("/") and url.count("/") == _SLASHES_OF_A_DOMAIN
 
 
 def directory_of(url: str, characters_max: int) -> str:
@@ -96,29 +181,36 @@ def directory_of(url: str, characters_max: int) -> str:
     host, _, path = rest.partition("/")
     folders = path.split("/")[:-1]
     root = f"{scheme}://{host}/"
-    while folders and len(root) + sum(len(folder) + 1 for folder in folders) > characters_max:
+    while folders and len(root) + sum(_length(folder) + 1 for folder in folders) > characters_max:
         folders.pop()
     return root + "".join(folder + "/" for folder in folders)
 
 
-def _encode(path: str, unescaped: str) -> str:
-    """Percent-encode UTF-8 per RFC 3986, segment by segment; `/` stays, and nothing else but unreserved."""
-    return quote(path, safe="/" + unescaped)
+def _length(url: str) -> int:
+    """Count characters as they are sent: one of UTF-8 that stands there raw may be sent as four."""
+    return len(url) if url.isascii() else len(url.encode())
 
 
-def _task(change: ObjectChange, site: Site, target: Target, lane: Lane, *, follow: bool) -> Task:
+def _cause(change: ObjectChange) -> Cause:
+    return Cause(
+        event_id=change.id,
+        event_name=change.event_name,
+        time=change.time,
+        bucket=change.bucket,
+        key=change.key,
+        etag=change.etag,
+    )
+
+
+def _task(
+    cause: Cause, site: Site, target: Target, lane: Lane, *, follow: bool = False, or_directory: str = ""
+) -> Task:
     return Task(
-        id=TaskId(digest(change.id, site.name, target.kind.value, target.form.value, target.url)),
+        id=TaskId(digest(cause.event_id, site.name, target.kind.value, target.form.value, target.url)),
         target=target,
         site=site.name,
         lane=lane,
-        cause=Cause(
-            event_id=change.id,
-            event_name=change.event_name,
-            time=change.time,
-            bucket=change.bucket,
-            key=change.key,
-            etag=change.etag,
-        ),
+        cause=cause,
         then_prefetch=follow,
+        or_directory=or_directory,
     )

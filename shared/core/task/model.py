@@ -48,7 +48,9 @@ class Lane(IntEnum):
     REMOVED = 0
     OVERWRITTEN = 1
     MANUAL = 2
-    PREFETCH = 3
+    SPELLED = 3
+    """Another spelling of a URL that is refreshed in the lane of its change."""
+    PREFETCH = 4
 
 
 class State(str, Enum):
@@ -209,6 +211,13 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     part: str = ""
     """Tasks of a call that failed share this mark and go apart from all others, until the bad one is found."""
     history: tuple[Step, ...] = ()
+    or_directory: str = ""
+    """What is refreshed in its place once the units that it needs are spent; empty where it waits for them."""
+
+    def __post_init__(self) -> None:
+        """Read what earlier versions stored: they knew no second spellings, and 3 was the lane of prefetches."""
+        if self.lane is Lane.SPELLED and self.target.kind is Kind.PREFETCH:
+            msgspec.structs.force_setattr(self, "lane", Lane.PREFETCH)
 
     def with_step(self, step: Step) -> Task:
         """Add an entry to the history; an equal one before it and the oldest ones give way."""

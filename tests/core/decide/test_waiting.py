@@ -263,3 +263,41 @@ def _buried_as_unknown(decision: Decision, task: Task) -> None:
     assert move.reason.startswith(f"{NO_SHAPE}: {CDN.name} takes no such target")
     assert [(Result.DEAD, NO_SHAPE)] == [(each.result, each.code) for each in decision.outcomes]
     assert {"waiting: of another provider, or a form that this one does not know"} == decision.branches
+
+
+EVERY_QUERY = make_task(f"{HOST}/a/1.jpg", form=Form.IGNORE_PARAMS)
+OR_DIRECTORY = msgspec.structs.replace(EVERY_QUERY, or_directory=f"{HOST}/a/")
+SPENT_BOOKS = Books(NOW, {"ignore-params": 100}, {"ignore-params": 0})
+
+
+def test_a_directory_goes_in_place_of_every_query_once_its_units_are_spent() -> None:
+    """Where the site says so: the task ends, and another one for its folder begins, which a second try names alike."""
+    decision = waiting(OR_DIRECTORY, books=SPENT_BOOKS)
+    arrived, ended = decision.moves
+    assert (Kind.REFRESH, Form.DIRECTORY, f"{HOST}/a/") == (
+        arrived.task.target.kind,
+        arrived.task.target.form,
+        arrived.task.target.url,
+    )
+    assert (State.WAITING, Place(READY), EVERY_QUERY.cause, "") == (
+        arrived.state,
+        arrived.place,
+        arrived.task.cause,
+        arrived.task.or_directory,
+    )
+    assert (OR_DIRECTORY.this_try, State.SUPERSEDED) == (ended.before, ended.state)
+    assert [f"its units are spent: {HOST}/a/ goes instead, as task {arrived.task.id}"] == [
+        each.message for each in decision.outcomes
+    ]
+    assert arrived.before == waiting(OR_DIRECTORY, books=SPENT_BOOKS).moves[0].before
+    assert {"waiting: a directory goes instead"} == decision.branches
+
+
+def test_every_query_waits_where_the_site_says_nothing_else_or_units_are_left() -> None:
+    """And for a minute, or a domain in trouble, it waits in any case."""
+    assert {EVERY_QUERY.this_try: State.WAITING} == fates(waiting(EVERY_QUERY, books=SPENT_BOOKS))
+    assert [(OR_DIRECTORY,)] == [call.tasks for call in waiting(OR_DIRECTORY).calls]
+    minute = Books(minute=minute_of(NOW), in_minute={"ignore-params": {A: 1_000_000}})
+    assert [Place(minute_of_domain("ignore-params", A))] == [
+        move.place for move in waiting(OR_DIRECTORY, books=minute).moves
+    ]

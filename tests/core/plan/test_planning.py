@@ -362,3 +362,13 @@ def test_a_plan_changes_no_books() -> None:
     books = Books(total={"url": 9}, remaining={"url": 9}, minute=minute_of(NOW), in_minute={"url": {A: 1}})
     plan(files(3), books)
     assert ({"url": 9}, {"url": {A: 1}}) == (books.remaining, books.in_minute)
+
+
+def test_second_spellings_wait_first_when_units_run_short() -> None:
+    """However old they are; what people asked for, and first spellings, go before them."""
+    spelled = make_task(f"{HOST}/a%5Bb", lane=Lane.SPELLED, time=NOW - 9)
+    first, by_hand = make_task(f"{HOST}/a[b"), make_task(f"{HOST}/c", lane=Lane.MANUAL)
+    books = Books(NOW, {"url": 2}, {"url": 2})
+    planned = plan_for([spelled, first, by_hand], books, Limits(reserve_percent=0), CDN, NOW)
+    assert [spelled] == [task for task, _ in planned.waits]
+    assert [{first, by_hand}] == [set(call.tasks) for call in planned.calls]

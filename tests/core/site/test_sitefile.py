@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from shared.core.checked import Invalid
 from shared.core.site.sitefile import read_sites
-from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
+from shared.core.site.sites import Domain, Rule, Site, Then, ThenRemoved, WhenSpent
+from shared.core.site.spelling import Spelling
+from shared.core.site.urls import own_paths
 
 SHIPPED = Path(__file__).parents[3] / "functions" / "sites.yml"
 
@@ -26,10 +28,19 @@ def faults(text: str) -> list[str]:
 
 
 def test_the_shipped_file_is_valid_and_shows_the_defaults() -> None:
-    """The file that a team starts from can be deployed, and says about defaults what is so."""
+    """The file that a team starts from says about defaults what is so, and names nobody's bucket."""
     (site,) = read_sites(SHIPPED.read_text(encoding="utf-8"), str(SHIPPED))
-    domains = (Domain("static.example.com"),)
-    assert Site(name="my-content-bucket", bucket="my-content-bucket", domains=domains) == site
+    domains = (Domain("replace-with-your-domain.example"),)
+    assert Site(name="replace-with-your-bucket", bucket="replace-with-your-bucket", domains=domains) == site
+
+
+def test_the_examples_of_the_shipped_file_are_valid() -> None:
+    """Three whole sites: taken out of their comments they can be deployed."""
+    _, _, examples = SHIPPED.read_text(encoding="utf-8").partition("# A static website, a single-page app")
+    lines = examples.split("\n")[2:]
+    sites = read_sites("sites:\n" + "\n".join(line.removeprefix("#") for line in lines))
+    assert ["acme-web:site/", "acme-shop", "acme-img"] == [site.name for site in sites]
+    assert [4, 1, 2] == [len(site.rules) for site in sites]
 
 
 def test_a_bucket_and_a_domain_are_enough() -> None:
@@ -38,64 +49,80 @@ def test_a_bucket_and_a_domain_are_enough() -> None:
 
 
 def test_every_field_is_taken_over() -> None:
-    """What the file says stands in the site."""
+    """What the file says stands in the site; short forms stand before its rules, or behind them."""
     text = """
     sites:
       - name: images
         bucket: content
         domains:
-          - static.example.com
-          - {name: img.example.com, custom_cache_key: true}
+          - Static.example.com.
+          - {name: 图.example.com, custom_cache_key: true}
         prefix: 图片/
         path: /img/%E4%B8%AD/
         scheme: http
-        include: ["*.jpg"]
-        exclude: [".git/**"]
+        exclude: ["*.tmp"]
         index: index.html
-        variants:
-          - x-oss-process=image/resize,w_100
-          - {query: v=2, match: ["*.jpg"]}
+        rules:
+          - keys: ["*.jpg"]
+            urls: ["{url}!thumb"]
+            every_query: ["{url}"]
+            directories: ["{dir}"]
+          - name: assets
+            created: ignore
+            removed: refresh
+            new: prefetch
         created: refresh-then-prefetch
         removed: ignore
         new: prefetch
-        unescaped: "!+@"
+        spellings: [strict, raw]
+        whole_domain: true
+        when_spent: directory
     """
     expected = Site(
         name="images",
         bucket="content",
-        domains=(Domain("static.example.com"), Domain("img.example.com", custom_cache_key=True)),
+        domains=(Domain("static.example.com"), Domain("xn--wcs.example.com", custom_cache_key=True)),
         prefix="图片/",
         path="/img/%E4%B8%AD/",
         scheme="http",
-        include=("*.jpg",),
-        exclude=(".git/**",),
-        index="index.html",
-        variants=(Variant("x-oss-process=image/resize,w_100"), Variant("v=2", ("*.jpg",))),
+        rules=(
+            Rule("exclude", ("*.tmp",), created=Then.IGNORE, removed=ThenRemoved.IGNORE, new=Then.IGNORE),
+            Rule("index", ("index.html",), urls=("{dir}",)),
+            Rule("rules[0]", ("*.jpg",), urls=("{url}!thumb",), every_query=("{url}",), directories=("{dir}",)),
+            Rule("assets", created=Then.IGNORE, removed=ThenRemoved.REFRESH, new=Then.PREFETCH),
+        ),
         created=Then.REFRESH_THEN_PREFETCH,
         removed=ThenRemoved.IGNORE,
         new=Then.PREFETCH,
-        unescaped="!+@",
+        spellings=(Spelling.STRICT, Spelling.RAW),
+        whole_domain=True,
+        when_spent=WhenSpent.DIRECTORY,
     )
     assert (expected,) == read_sites(text)
 
 
+def test_what_is_not_included_is_ignored() -> None:
+    """`include` is short for a last rule, beside which nothing is done about keys that no rule names."""
+    (site,) = read_sites(f"{HEAD}    include: ['*.css']\n    removed: ignore\n    new: prefetch\n")
+    rule = Rule("include", ("*.css",), created=Then.REFRESH, removed=ThenRemoved.IGNORE, new=Then.PREFETCH)
+    assert (Then.IGNORE, ThenRemoved.IGNORE, None, (rule,)) == (site.created, site.removed, site.new, site.rules)
+
+
 @pytest.mark.parametrize(
-    ("fields", "path"),
+    ("fields", "key", "paths"),
     [
-        ("", "/"),
-        ("prefix: docs/", "/docs/"),
-        ("prefix: 中/a b+c/", "/%E4%B8%AD/a%20b%2Bc/"),
-        ('prefix: "a+b/"\n    unescaped: "+"', "/a+b/"),
-        ('prefix: "图\\u3000片/"', "/%E5%9B%BE%E3%80%80%E7%89%87/"),
-        ('prefix: "👩\\u200d👧/"', "/%F0%9F%91%A9%E2%80%8D%F0%9F%91%A7/"),
-        ("prefix: docs/v", "/docs/v"),
-        ("prefix: docs/\n    path: /", "/"),
-        ("prefix: docs/v\n    path: /v", "/v"),
+        ("", "a b.js", ["/a%20b.js"]),
+        ("prefix: docs/", "docs/a.js", ["/docs/a.js"]),
+        ('prefix: "[a]/"', "[a]/b", ["/[a]/b", "/%5Ba%5D/b"]),
+        ("prefix: 中/", "中/a", ["/%E4%B8%AD/a"]),
+        ("prefix: docs/\n    path: /", "docs/a.js", ["/a.js"]),
+        ("prefix: docs/v\n    path: /v", "docs/v1", ["/v1"]),
+        ("path: /static/", "a.js", ["/static/a.js"]),
     ],
 )
-def test_without_a_path_urls_show_the_keys(fields: str, path: str) -> None:
-    """The path is the prefix, percent-encoded as keys are, unless the file says otherwise."""
-    assert [path] == [site.path for site in read_sites(f"{HEAD}    {fields}\n")]
+def test_without_a_path_urls_show_the_keys(fields: str, key: str, paths: list[str]) -> None:
+    """The prefix is a part of the key, spelled like the rest, unless the file puts a path in its place."""
+    assert paths == [path for site in read_sites(f"{HEAD}    {fields}\n") for path in own_paths(key, site)]
 
 
 @pytest.mark.parametrize(
@@ -120,13 +147,15 @@ sites:
     path: docs
 """
     assert [
-        "line 2: sites[0].bucket: 'My_Bucket' is no bucket name (3 to 63 lower-case letters, digits and hyphens)",
-        "line 5: sites[0].domains[1]: 'img.example.com/' is no domain name (lower case, without scheme, port or path)",
+        "line 2: sites[0].bucket: 'My_Bucket' is no name of a bucket (3 to 63 lower-case letters, digits and hyphens)",
+        (
+            "line 5: sites[0].domains[1]: 'img.example.com/' is no domain name, without scheme, port and path; "
+            "write img.example.com"
+        ),
         "line 6: sites[0].created: expected one of refresh, prefetch, refresh-then-prefetch, ignore, got 'refersh'",
         "line 7: sites[0].remove: unknown field; did you mean 'removed'?",
         "line 8: sites[1].bucket: is missing",
-        "line 9: sites[1].path: 'docs' must begin with `/` and be percent-encoded",
-        "line 9: sites[1].path: must end with `/`, since it takes the place of the prefix ''",
+        "line 9: sites[1].path: 'docs' must begin with `/`",
     ] == faults(text)
 
 
@@ -139,31 +168,118 @@ def test_the_message_begins_with_the_file() -> None:
 
 # lines of one site below its domains (line 4 on) -> where, and a part of what is said
 FAULTS = [
-    ("prefix: /docs/", "line 4: sites[0].prefix: must not begin with `/`"),
-    (f"prefix: {'x' * 1_024}", "line 4: sites[0].prefix: must not begin with `/` (keys do not) nor be longer"),
+    ("prefix: /docs/", "line 4: sites[0].prefix: '/docs/' begins with `/`, as no key does; write 'docs/'"),
+    (f"prefix: {'x' * 1_024}", "line 4: sites[0].prefix: is longer than a key can be"),
     ("prefix: 5", "line 4: sites[0].prefix: expected `str`, got 5"),
     ("scheme: ftp", "line 4: sites[0].scheme: 'ftp' is neither http nor https"),
     ("path: img/", "line 4: sites[0].path: 'img/' must begin with `/`"),
-    ("path: /a b/", "line 4: sites[0].path: '/a b/' must begin with `/` and be percent-encoded"),
-    ("path: /%zz/", "line 4: sites[0].path: '/%zz/' must begin with `/` and be percent-encoded"),
-    ("path: '/a?b/'", "line 4: sites[0].path: '/a?b/' must begin with `/` and be percent-encoded"),
-    ("path: /img", "line 4: sites[0].path: must end with `/`"),
+    ("path: /a b/", "line 4: sites[0].path: '/a b/' has ' ', which must be percent-encoded: %20"),
+    ("path: /%zz/", "line 4: sites[0].path: '/%zz/' has a `%` without two hexadecimal digits"),
+    ("path: '/a?b/'", "line 4: sites[0].path: '/a?b/' is a path: without a query"),
+    (
+        "path: /img",
+        "line 4: sites[0].path: must end with `/`, since it takes the place of the prefix ''; write '/img/'",
+    ),
     ("prefix: docs/\n    path: /img", "line 5: sites[0].path: must end with `/`"),
-    ("index: docs/index.html", "line 4: sites[0].index: 'docs/index.html' is a file name"),
-    ("unescaped: '%'", "line 4: sites[0].unescaped: may only hold"),
-    ("unescaped: '?#'", "line 4: sites[0].unescaped: may only hold"),
-    ("include: '*.jpg'", "line 4: sites[0].include: expected a list, got '*.jpg'"),
+    (
+        "prefix: docs\n    path: /",
+        (
+            "line 5: sites[0].path: '/' ends with `/` and the prefix 'docs' does not, so docs/a.js would be //a.js, "
+            "and docs-old/b.js /-old/b.js; write `prefix: docs/`"
+        ),
+    ),
+    ("index: docs/index.html", "line 4: sites[0].index: 'docs/index.html' is no file name"),
+    ("index: '*.html'", "line 4: sites[0].index: '*.html' is no file name"),
+    ("spellings: []", "line 4: sites[0].spellings: needs at least one"),
+    ("spellings: [raw, raw]", "line 4: sites[0].spellings[1]: 'raw' is listed twice"),
+    (
+        "spellings: [utf-8]",
+        "line 4: sites[0].spellings[0]: expected one of browser, strict, raw, lower-case, got 'utf-8'",
+    ),
+    ("include: '*.jpg'", "line 4: sites[0].include: expected a list, got '*.jpg'; write ['*.jpg']"),
     ("include:\n    - a\n    - 7", "line 6: sites[0].include[1]: expected `str`, got 7"),
     ("exclude: {a: b}", "line 4: sites[0].exclude: expected a list, got {'a': 'b'}"),
-    ("variants: ['?w=1 2']", "line 4: sites[0].variants[0]: '?w=1 2' is no query string"),
-    ('variants: ["a=1\\nhttps://evil.example.com/"]', "line 4: sites[0].variants[0]: "),
-    ("variants:\n      - {query: ''}", "line 5: sites[0].variants[0]: '' is no query string"),
-    ("variants:\n      - {match: ['*']}", "line 5: sites[0].variants[0].query: is missing"),
+    (
+        "include: ['^img/.*$']",
+        "line 4: sites[0].include[0]: '^img/.*$' looks like a regular expression (`^`); patterns",
+    ),
+    ("exclude: ['a\\.jpg']", "line 4: sites[0].exclude[0]: 'a\\\\.jpg' looks like a regular expression (a backslash)"),
+    ("exclude: ['[0-9].js']", "line 4: sites[0].exclude[0]: '[0-9].js' looks like a regular expression (a set of"),
+    ("exclude: ['!a.js']", "line 4: sites[0].exclude[0]: '!a.js' begins with `!`"),
+    ("exclude: ['./a.js']", "line 4: sites[0].exclude[0]: './a.js' begins with `./`, as no key does; write '/a.js'"),
+    ("exclude: ['*.{jpg,png}']", "line 4: sites[0].exclude[0]: '*.{jpg,png}' has a choice in braces"),
+    ("exclude: ['{name}.js']", "line 4: sites[0].exclude[0]: '{name}.js' has a part of a path in braces; write '*.js'"),
+    ("exclude: ['/']", "line 4: sites[0].exclude[0]: '/' is no pattern; `**` fits every key"),
+    (f"exclude: ['{'x' * 1_024}']", f"line 4: sites[0].exclude[0]: '{'x' * 79} is longer than a key can be"),
+    (
+        "prefix: docs/\n    exclude: ['img/**']",
+        (
+            "line 5: sites[0].exclude[0]: 'img/**' can never fit: it is held against whole keys, and those of "
+            "this site begin with 'docs/'; write 'docs/img/**'"
+        ),
+    ),
+    (
+        "prefix: docs/\n    rules: [{keys: [/index.html], urls: ['{dir}']}]",
+        "line 5: sites[0].rules[0].keys[0]: '/index.html' can never fit: it is held against whole keys",
+    ),
+    (
+        "exclude: [*.tmp]",
+        "line 4: not YAML: expected alphabetic or numeric character, but found '.'; put what begins with `*` in quo",
+    ),
+    (
+        "exclude:\n      - *.tmp",
+        "line 5: not YAML: expected alphabetic or numeric character, but found '.'; put what begins",
+    ),
+    (
+        "rules:\n      - urls: [{url}!thumb]",
+        "line 5: not YAML: expected ',' or ']', but got '<tag>'; put what begins with `{`",
+    ),
+    (
+        "rules:\n      - urls: [{dir}]",
+        'line 5: sites[0].rules[0].urls[0]: YAML takes braces for a mapping; put them in quotes: "{dir}"',
+    ),
+    (
+        "rules:\n      - urls: ['!thumb']",
+        "line 5: sites[0].rules[0].urls[0]: '!thumb' says nothing of the path; write '{url}!thumb'",
+    ),
+    (
+        "rules:\n      - urls: ['?x-oss-process=style/a']",
+        "line 5: sites[0].rules[0].urls[0]: '?x-oss-process=style/a' says nothing of",
+    ),
+    ("rules:\n      - urls: ['{url}?x=%zz']", "line 5: sites[0].rules[0].urls[0]: '{url}?x=%zz' has a `%` without"),
+    ("rules:\n      - directories: ['{url}']", "line 5: sites[0].rules[0].directories[0]: '{url}' must end with `/`"),
+    (
+        "rules:\n      - directories: [/]",
+        "line 5: sites[0].rules[0].directories[0]: '/' may be all of the domain; name a folder, or",
+    ),
+    (
+        "rules:\n      - {keys: ['*.m3u8'], directories: ['{dir}']}",
+        "line 5: sites[0].rules[0].directories[0]: '{dir}' may be all of the domain; name a folder, or say `whole",
+    ),
+    (
+        "rules:\n      - keys: ['*.js']",
+        "line 5: sites[0].rules[0]: says nothing; give it one of urls, every_query, directories, created",
+    ),
+    ("rules:\n      - {keys: [], created: ignore}", "line 5: sites[0].rules[0].keys: names no key; leave it away"),
+    (
+        "rules:\n      - {key: ['*.js'], created: ignore}",
+        "line 5: sites[0].rules[0].key: unknown field; did you mean 'keys'?",
+    ),
+    (
+        "rules:\n      - {created: no}",
+        "line 5: sites[0].rules[0].created: YAML reads that as false; write `created: ignore`",
+    ),
+    ("rules: [7]", "line 4: sites[0].rules[0]: expected a mapping, got 7"),
     ("created: prefetch-then-refresh", "line 4: sites[0].created: expected one of refresh, prefetch,"),
+    ("created: yes", "line 4: sites[0].created: YAML reads that as true; write `created: refresh`"),
+    ("new: no", "line 4: sites[0].new: YAML reads that as false; write `new: ignore`"),
     ("removed: prefetch", "line 4: sites[0].removed: expected one of refresh, ignore"),
     ("new: 1", "line 4: sites[0].new: expected"),
+    ("when_spent: never", "line 4: sites[0].when_spent: expected one of wait, directory"),
+    ("variants: ['!thumb']", "line 4: sites[0].variants: unknown field; did you mean 'rules'?"),
+    ("unescaped: '!'", "line 4: sites[0].unescaped: unknown field; did you mean 'spellings'?"),
     ("prefx: docs/", "line 4: sites[0].prefx: unknown field; did you mean 'prefix'?"),
-    ("zzz: 1", "line 4: sites[0].zzz: unknown field; known are bucket, created, domains"),
+    ("zzz: 1", "line 4: sites[0].zzz: unknown field; known are bucket, domains"),
 ]
 
 
@@ -174,23 +290,49 @@ def test_each_kind_of_fault_is_told(fields: str, told: str) -> None:
     assert told == fault[: len(told)]
 
 
+def test_a_slip_of_one_letter_is_told_with_the_word_that_was_meant() -> None:
+    """And what is missing for it."""
+    text = "sites:\n  - bucket: content\n    domain: static.example.com\n"
+    assert [
+        "line 2: sites[0].domains: is missing",
+        "line 3: sites[0].domain: unknown field; did you mean 'domains'?",
+    ] == faults(text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "whole_domain: true\n    rules: [{directories: [/]}]",
+        "whole_domain: false\n    rules: [{directories: ['{dir}']}]",
+        "rules: [{keys: ['vod/**/*.m3u8'], directories: ['{dir}']}]",
+        "path: /v1/\n    rules: [{directories: ['{dir}', '{folder}/']}]",
+        "prefix: docs/\n    rules: [{directories: ['{dir}']}]",
+    ],
+)
+def test_what_cannot_be_a_whole_domain_or_is_allowed_is_taken(fields: str) -> None:
+    """A file that says so either way, and rules of keys that lie in folders."""
+    assert read_sites(f"{HEAD}    {fields}\n")
+
+
+def test_a_custom_cache_key_may_mean_a_whole_domain() -> None:
+    """The directory of what lies at the top is all of the domain, which the file has to allow or forbid."""
+    text = "sites:\n  - bucket: content\n    domains: [{name: a.example.com, custom_cache_key: true}]\n"
+    (fault,) = faults(text)
+    assert fault.startswith("line 2: sites[0].whole_domain: is missing: on a.example.com only directories")
+    assert read_sites(text + "    whole_domain: false\n")
+    assert read_sites(text + "    prefix: docs/\n")
+
+
 @pytest.mark.parametrize(
     ("domain", "told"),
     [
-        ("'*.example.com'", "'*.example.com': the CDN refreshes no wildcard"),
-        ("Static.example.com", "'Static.example.com' is no domain name"),
-        ("static.example.com/", "'static.example.com/' is no domain name"),
-        ("static.example.com:443", "'static.example.com:443' is no domain name"),
-        ("localhost", "'localhost' is no domain name"),
-        ("10.0.0.1", "'10.0.0.1' is no domain name"),
-        ("中文.com", "'中文.com' is no domain name"),
+        ("'*.example.com'", "'*.example.com': the CDN refreshes no wildcard; name the sub-domains"),
+        ("{name: .a.example.com}", "'.a.example.com': the CDN refreshes no wildcard; name the sub-domains"),
         ("my.oss-cn-hangzhou.aliyuncs.com", "'my.oss-cn-hangzhou.aliyuncs.com' is an endpoint of OSS"),
-        ('"a.example.com\\nb.example.com"', "'a.example.com\\nb.example.com' is no domain name"),
-        ("{name: '*.a.example.com'}", "'*.a.example.com': the CDN refreshes no wildcard"),
     ],
 )
 def test_only_accelerated_domains_are_taken(domain: str, told: str) -> None:
-    """Wildcards, URLs, addresses and OSS's own endpoints can never be refreshed, so they are refused at once."""
+    """What can never be refreshed is refused at once, with its line."""
     (fault,) = faults(f"sites:\n  - bucket: content\n    domains: [{domain}]\n")
     start = f"line 3: sites[0].domains[0]: {told}"
     assert start == fault[: len(start)]
@@ -207,11 +349,53 @@ def test_a_domain_that_is_no_text_is_refused() -> None:
     assert list(starts) == [fault[: len(start)] for fault, start in zip(faults(text), starts, strict=True)]
 
 
-@pytest.mark.parametrize("other", ["a.example.com", "{name: a.example.com, custom_cache_key: true}"])
+@pytest.mark.parametrize("other", ["A.example.com.", "{name: A.example.com., custom_cache_key: true}"])
 def test_a_domain_is_listed_once(other: str) -> None:
     """The same domain twice in a site is a slip."""
     text = f"sites:\n  - bucket: content\n    domains:\n      - a.example.com\n      - {other}\n"
-    assert ["line 5: sites[0].domains[1]: 'a.example.com' is listed twice"] == faults(text)
+    assert "line 5: sites[0].domains[1]: 'A.example.com.' is listed twice" in faults(text)
+
+
+def two(first: str, second: str) -> str:
+    """Write a file of two sites of one domain."""
+    site = "  - bucket: content\n    domains: [static.example.com]\n    "
+    return f"sites:\n{site}{first}\n{site}{second}\n"
+
+
+def test_two_sites_may_share_a_domain() -> None:
+    """A task of each may have the same URL, which one unit covers."""
+    sites = read_sites(
+        two("name: one", "name: two\n    domains: [Static.Example.com.]".replace("\n    domains", "\n    # domains"))
+    )
+    assert [(Domain("static.example.com"),)] * 2 == [site.domains for site in sites]
+
+
+def test_a_domain_has_a_custom_cache_key_or_not() -> None:
+    """Whichever site names it."""
+    text = "sites:\n  - {bucket: content, name: one, domains: [a.example.com]}\n"
+    text += "  - {bucket: content, name: two, prefix: d/, domains: [{name: a.example.com, custom_cache_key: true}]}\n"
+    (fault,) = faults(text)
+    assert fault.startswith("line 3: sites[1].domains[0]: a.example.com has a custom cache key in one site and none in")
+
+
+def test_sites_that_contradict_each_other_are_refused() -> None:
+    """The same keys under the same URLs with different actions, and no patterns that tell them apart."""
+    (fault,) = faults(two("name: one", "name: two\n    created: prefetch"))
+    assert fault.startswith(
+        "line 5: sites[1]: is about the same keys and URLs as site 'one', and asks for something else"
+    )
+    assert read_sites(two("name: one", "name: two\n    prefix: docs/\n    created: prefetch"))
+    assert read_sites(two("name: one", "name: two\n    rules: [{keys: ['*.css'], created: prefetch}]"))
+
+
+def test_what_is_left_of_the_shipped_file_is_refused_beside_what_is_real() -> None:
+    """A bucket or a domain that nobody has."""
+    text = "sites:\n  - {bucket: replace-with-your-bucket, domains: [static.example.com]}\n"
+    text += "  - {bucket: content, domains: [replace-with-your-domain.example]}\n"
+    assert [
+        "line 2: sites[0].bucket: is the shipped file's; write the bucket whose objects are served",
+        "line 3: sites[1].domains[0]: is the shipped file's; write the accelerated domain that users ask",
+    ] == faults(text)
 
 
 def test_a_site_needs_a_domain() -> None:
@@ -289,7 +473,9 @@ sites:
     name: docs
     prefix: docs/
 """
-    assert [("content", ("*.tmp",)), ("docs", ("*.tmp",))] == [(site.name, site.exclude) for site in read_sites(text)]
+    assert [("content", ("*.tmp",)), ("docs", ("*.tmp",))] == [
+        (site.name, site.rules[0].keys) for site in read_sites(text)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -413,7 +599,22 @@ PIECES = (
         "> ",
         "# ",
     ),
-    *("bucket: ", "domains: ", "prefix: ", "variants: ", "name: ", "content", "a.example.com", "x", "~", "=", "-", "%"),
+    *(
+        "bucket: ",
+        "domains: ",
+        "prefix: ",
+        "rules: ",
+        "keys: ",
+        "urls: ",
+        "name: ",
+        "content",
+        "a.example.com",
+        "x",
+        "~",
+        "=",
+        "-",
+        "%",
+    ),
     *(
         "!!bool ",
         "!!int ",
@@ -454,6 +655,8 @@ PIECES = (
         "---",
         "...",
         "%YAML 9.9",
+        "{dir}",
+        "*.tmp",
         "9" * 99,
     ),
 )

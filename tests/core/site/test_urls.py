@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.cloud.provider.facts import ALIBABA_CDN
-from shared.core.site.sites import Domain, Site, Then, ThenRemoved, Variant
-from shared.core.site.urls import Skipped, directory_of, object_urls, refreshable
+from shared.core.site.sites import Domain, Rule, Site, Then, ThenRemoved, WhenSpent
+from shared.core.site.spelling import Spelling
+from shared.core.site.urls import Skipped, directory_of, is_whole_domain, judge, own_paths, refreshable
 from shared.core.site.urls import tasks_of as tasks_of_provider
 from shared.core.task.model import Action, Form, Kind, Lane, ObjectChange, Task, domain_of
 from tests import strategies
@@ -54,23 +55,26 @@ def urls(key: str, *sites: Site, removed: bool = False) -> list[tuple[str, str, 
     return [(task.target.kind.value, task.target.form.value, task.url) for task in tasks]
 
 
-@given(strategies.keys())
-def test_percent_encoding_comes_back_as_the_key(key: str) -> None:
-    """A path has nothing but unreserved characters, `%XX` and `/`, and decodes to the key."""
-    (url,) = object_urls(key, SITE, STATIC)
-    path = url.removeprefix("https://static.example.com")
-    assert "/" + key == unquote(path, errors="strict")
-    assert re.fullmatch(r"(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})+", path)
+def paths(key: str, *rules: Rule, **fields: object) -> list[str]:
+    """List what a change of a key refreshes on one domain: paths as files, and in other forms with the form before."""
+    found = urls(key, site(rules=rules, **fields))
+    shown = [(form, url.removeprefix("https://static.example.com")) for _, form, url in found]
+    return [path if form == "file" else f"{form} {path}" for form, path in shown]
 
 
-@given(strategies.keys(), strategies.prefixes(), st.sampled_from(("", "+", "!$&'()*+,;=:@")))
-def test_the_path_takes_the_place_of_the_prefix(rest: str, prefix: str, unescaped: str) -> None:
-    """Behind the site's path stands the key without the site's prefix; what clients send raw stays raw."""
-    mapped = site(prefix=prefix, path="/v1/%E4%B8%AD/", unescaped=unescaped)
-    (url,) = object_urls(prefix + rest, mapped, STATIC)
-    tail = url.removeprefix("https://static.example.com/v1/%E4%B8%AD/")
-    assert rest == unquote(tail)
-    assert [] == [each for each in unescaped if f"%{ord(each):02X}" in tail]
+@given(strategies.keys(), st.sampled_from(Spelling))
+def test_percent_encoding_comes_back_as_the_key(key: str, spelling: Spelling) -> None:
+    """Whatever a key holds, each path decodes to it."""
+    for path in own_paths(key, site(spellings=(spelling,))):
+        assert "/" + key == unquote(path, errors="strict")
+
+
+@given(strategies.keys(), strategies.prefixes())
+def test_the_path_takes_the_place_of_the_prefix(rest: str, prefix: str) -> None:
+    """Behind the site's path, as it is written, stands the key without the site's prefix."""
+    mapped = site(prefix=prefix, path="/v1/%E4%b8%ad/[x]/")
+    for path in own_paths(prefix + rest, mapped):
+        assert rest == unquote(path.removeprefix("/v1/%E4%b8%ad/[x]/"))
 
 
 @given(strategies.changes(), st.lists(strategies.sites(), max_size=3))
@@ -83,7 +87,7 @@ def test_only_configured_domains_come_out(changed: ObjectChange, several: list[S
     names = {domain.name for each in several for domain in each.domains}
     assert set() == {domain_of(task.url) for task in tasks} - names
     assert set() == {urlsplit(task.url).hostname for task in tasks} - names
-    assert [] == [task.url for task in tasks if not re.fullmatch(r"https?://[!-~]+", task.url)]
+    assert [] == [task.url for task in tasks if not re.fullmatch(r"https?://[!-~\xa0-\U0010ffff]+", task.url)]
     assert [1] * len(tasks) == [len(task.url.splitlines()) for task in tasks]
 
 
@@ -93,7 +97,8 @@ def test_only_configured_domains_come_out(changed: ObjectChange, several: list[S
 def test_no_url_is_too_long(changed: ObjectChange, several: list[Site]) -> None:
     """No task has a URL over 1,024 characters, which the CDN would refuse."""
     tasks, _ = tasks_of(changed, several)
-    assert [] == [task.url for task in tasks if len(task.url) > CHARACTERS_MAX]
+    assert [] == [task.url for task in tasks if len(task.url.encode()) > CHARACTERS_MAX]
+    assert [] == [task.url for task in tasks if len(task.or_directory.encode()) > CHARACTERS_MAX]
 
 
 @given(strategies.changes(), st.lists(strategies.sites(), max_size=3))
@@ -147,7 +152,7 @@ def test_a_task_knows_its_cause() -> None:
     ("key", "url"),
     [
         ("a b.css", "https://static.example.com/a%20b.css"),
-        ("a+b%20c.css", "https://static.example.com/a%2Bb%2520c.css"),
+        ("a%20b.css", "https://static.example.com/a%2520b.css"),
         ("what?.html", "https://static.example.com/what%3F.html"),
         ("a#b.html", "https://static.example.com/a%23b.html"),
         ("line\nbreak.txt", "https://static.example.com/line%0Abreak.txt"),
@@ -160,7 +165,7 @@ def test_a_task_knows_its_cause() -> None:
     ],
 )
 def test_troublesome_keys_have_known_urls(key: str, url: str) -> None:
-    """The spelling is the one that RFC 3986 clients request."""
+    """Where all clients write a key in the same way, one unit is enough."""
     assert [("refresh", "file", url)] == urls(key)
 
 
@@ -184,48 +189,153 @@ def test_other_buckets_and_prefixes_are_skipped_with_a_reason() -> None:
 
 def test_each_site_that_passes_a_change_over_says_why() -> None:
     """One site may refresh what another excludes."""
-    tasks, skipped = tasks_of(change("a.tmp"), (site(name="strict", exclude=("*.tmp",)), SITE))
+    tasks, skipped = tasks_of(
+        change("a.tmp"), (site(name="strict", rules=(Rule("exclude", ("*.tmp",), created=Then.IGNORE),)), SITE)
+    )
     assert ["https://static.example.com/a.tmp"] == [task.url for task in tasks]
-    assert [("strict", "matches the exclude pattern '*.tmp'")] == [(each.site, each.reason) for each in skipped]
+    assert [("strict", "rule exclude ignores created objects that match '*.tmp'")] == [
+        (each.site, each.reason) for each in skipped
+    ]
+
+
+INDEX = Rule("index", ("index.html",), urls=("{dir}",))
 
 
 @pytest.mark.parametrize(
-    ("key", "prefix", "paths"),
+    ("key", "prefix", "expected"),
     [
         ("index.html", "", ["/index.html", "/"]),
         ("docs/index.html", "", ["/docs/index.html", "/docs/"]),
         ("docs/my-index.html", "", ["/docs/my-index.html"]),
         ("docs/index.html/x", "", ["/docs/index.html/x"]),
         ("docs/index.html", "docs/", ["/index.html", "/"]),
-        ("docs/index.html", "docs/in", ["/dex.html"]),
     ],
 )
-def test_an_index_document_also_serves_its_folder(key: str, prefix: str, paths: list[str]) -> None:
+def test_an_index_document_also_serves_its_folder(key: str, prefix: str, expected: list[str]) -> None:
     """`docs/index.html` is what `docs/` shows, so both are stale."""
-    indexed = site(prefix=prefix, index="index.html")
-    assert ["https://static.example.com" + path for path in paths] == object_urls(key, indexed, STATIC)
+    assert expected == paths(key, INDEX, prefix=prefix, path="/")
 
 
-def test_variants_are_refreshed_beside_the_object() -> None:
-    """A refresh of the bare URL leaves its query variants stale, so each that applies is sent too."""
-    varied = site(variants=(Variant("x-oss-process=style/a"), Variant("x-oss-process=style/b", ("*.jpg",))))
+# key, rules -> what is refreshed
+SERVED = [
+    ("img/2018-2-23-16:27:21.png", [], ["/img/2018-2-23-16:27:21.png", "/img/2018-2-23-16%3A27%3A21.png"]),
+    ("post/[id]-9f2c.js", [], ["/post/[id]-9f2c.js", "/post/%5Bid%5D-9f2c.js"]),
+    (
+        "about/index.html",
+        [INDEX, Rule("bare", ("index.html",), urls=("{folder}",))],
+        ["/about/index.html", "/about/", "/about"],
+    ),
+    ("guide/x.html", [Rule("clean", ("guide/**/*.html",), urls=("{dir}{stem}",))], ["/guide/x.html", "/guide/x"]),
+    ("index.html", [Rule("app", ("/index.html",), directories=("/orders/",))], ["/index.html", "directory /orders/"]),
+    ("a/index.html", [Rule("app", ("/index.html",), directories=("/orders/",))], ["/a/index.html"]),
+    (
+        "img/a.jpg",
+        [Rule("styles", ("*.jpg",), urls=("{url}!thumb", "{url}?x-oss-process=style/thumb"))],
+        ["/img/a.jpg", "/img/a.jpg!thumb", "/img/a.jpg?x-oss-process=style/thumb"],
+    ),
+    ("img/a.jpg", [Rule("queries", every_query=("{url}",))], ["/img/a.jpg", "ignore-params /img/a.jpg"]),
+    ("a.js", [Rule("login", every_query=("/login",))], ["/a.js", "/login", "ignore-params /login"]),
+    ("vod/a/x.m3u8", [Rule("playlist", ("*.m3u8",), directories=("{dir}",))], ["/vod/a/x.m3u8", "directory /vod/a/"]),
+    ("app/v1.zip", [Rule("alias", ("app/v*.zip",), urls=("/app/latest.zip",))], ["/app/v1.zip", "/app/latest.zip"]),
+    (
+        "a:b.jpg",
+        [Rule("styles", urls=("{url}!a:b",))],
+        ["/a:b.jpg", "/a%3Ab.jpg", "/a:b.jpg!a:b", "/a%3Ab.jpg!a:b"],
+    ),
+    ("a.jpg", [Rule("one", urls=("/b",)), Rule("two", urls=("/b", "{url}"))], ["/a.jpg", "/b"]),
+]
+
+
+@pytest.mark.parametrize(("key", "rules", "expected"), SERVED)
+def test_everything_that_a_key_is_served_as_is_refreshed(key: str, rules: list[Rule], expected: list[str]) -> None:
+    """In each form that the CDN has, and URLs of all rules add up."""
+    assert expected == paths(key, *rules)
+
+
+def test_each_task_names_the_rule_that_asks_for_it() -> None:
+    """So that a person sees where a URL comes from."""
+    caused, _ = judge(change("docs/index.html"), [site(rules=(INDEX,))], ALIBABA_CDN)
+    assert [("/docs/index.html", ""), ("/docs/", "index")] == [
+        (each.task.url.removeprefix("https://static.example.com"), each.rule) for each in caused
+    ]
+
+
+def test_second_spellings_have_the_last_lane_of_refreshes() -> None:
+    """They wait first when units run short; but a removal is urgent however it is spelled."""
+    rules = (Rule("both", urls=("{url}!x", "/a%5Bb")),)
+    tasks, _ = tasks_of(change("a[b"), [site(rules=rules)])
     assert [
-        "https://static.example.com/a.jpg",
-        "https://static.example.com/a.jpg?x-oss-process=style/a",
-        "https://static.example.com/a.jpg?x-oss-process=style/b",
-    ] == object_urls("a.jpg", varied, STATIC)
+        ("a[b", Lane.OVERWRITTEN),
+        ("a%5Bb", Lane.OVERWRITTEN),
+        ("a[b!x", Lane.OVERWRITTEN),
+        ("a%5Bb!x", Lane.SPELLED),
+    ] == [(task.url.rpartition("/")[2], task.lane) for task in tasks]
+    gone, _ = tasks_of(change("a[b", removed=True), [SITE])
+    assert [Lane.REMOVED] * 2 == [task.lane for task in gone]
+
+
+def test_only_first_spellings_are_prefetched() -> None:
+    """Alone, and after a refresh."""
+    assert [("prefetch", "file", "https://static.example.com/a[b")] == urls("a[b", site(created=Then.PREFETCH))
+    tasks, _ = tasks_of(change("a[b"), [site(created=Then.REFRESH_THEN_PREFETCH)])
+    assert [True, False] == [task.then_prefetch for task in tasks]
+
+
+def test_folders_and_queries_are_refreshed_also_where_objects_are_prefetched() -> None:
+    """Nothing can be prefetched of them, and what rules say of them holds all the same."""
+    ruled = site(created=Then.PREFETCH, rules=(Rule("one", every_query=("{url}",), directories=("{dir}",)),))
     assert [
-        "https://static.example.com/a.css",
-        "https://static.example.com/a.css?x-oss-process=style/a",
-    ] == object_urls("a.css", varied, STATIC)
+        ("prefetch", "file", "https://static.example.com/a/b.css"),
+        ("refresh", "ignore-params", "https://static.example.com/a/b.css"),
+        ("refresh", "directory", "https://static.example.com/a/"),
+    ] == urls("a/b.css", ruled)
+
+
+CUSTOM = (Domain("static.example.com", custom_cache_key=True),)
+
+
+@pytest.mark.parametrize(
+    ("key", "fields"),
+    [
+        ("about", {"domains": CUSTOM}),
+        ("x" * 1_020, {}),
+        ("a.m3u8", {"rules": (Rule("one", directories=("{dir}",)),)}),
+        ("a/b", {"rules": (Rule("one", directories=("/",)),)}),
+    ],
+)
+def test_a_whole_domain_is_refreshed_only_where_that_is_allowed(key: str, fields: dict[str, object]) -> None:
+    """By a rule, or by what takes the place of a URL; what is left out is told."""
+    refused, skipped = tasks_of(change(key), [site(**fields)])
+    assert [] == [task.url for task in refused if is_whole_domain(task.url) and task.target.form is Form.DIRECTORY]
+    assert ["which takes `whole_domain: true`"] == [each.reason[-32:] for each in skipped]
+    allowed, skipped = tasks_of(change(key), [site(**fields, whole_domain=True)])
+    assert ["https://static.example.com/"] == [task.url for task in allowed if is_whole_domain(task.url)]
+    assert [] == skipped
+
+
+@pytest.mark.parametrize(
+    ("key", "fields", "directory"),
+    [
+        ("a/b.jpg", {}, ""),
+        ("a/b.jpg", {"when_spent": WhenSpent.DIRECTORY}, "https://static.example.com/a/"),
+        ("b.jpg", {"when_spent": WhenSpent.DIRECTORY}, ""),
+        ("b.jpg", {"when_spent": WhenSpent.DIRECTORY, "whole_domain": True}, "https://static.example.com/"),
+    ],
+)
+def test_every_query_may_name_what_goes_once_its_units_are_spent(
+    key: str, fields: dict[str, object], directory: str
+) -> None:
+    """The folder, but for a whole domain; by default it waits."""
+    tasks, _ = tasks_of(change(key), [site(rules=(Rule("one", every_query=("{url}",)),), **fields)])
+    assert ["", directory] == [task.or_directory for task in tasks]
 
 
 @given(strategies.keys(), st.booleans())
 def test_what_cannot_go_as_a_file_goes_as_its_directory(key: str, custom: bool) -> None:  # noqa: FBT001 - drawn
     """A directory that holds the URL and is short enough itself takes its place, and only where it must."""
     domain = Domain("static.example.com", custom_cache_key=custom)
-    (url,) = object_urls(key, SITE, domain)
-    form, target = refreshable(url, domain, CHARACTERS_MAX)
+    url = "https://static.example.com" + own_paths(key, SITE)[-1]
+    form, target = refreshable(Form.FILE, url, domain, CHARACTERS_MAX)
     if len(url) <= CHARACTERS_MAX and not custom:
         assert (Form.FILE, url) == (form, target)
     else:
@@ -254,8 +364,9 @@ def test_the_directory_of_a_url_is_the_deepest_that_fits(url: str, directory: st
 
 
 def test_a_custom_cache_key_means_directories() -> None:
-    """A domain with a custom cache key cannot refresh single URLs; variants share their directory."""
-    custom = site(domains=(Domain("img.example.com", custom_cache_key=True),), variants=(Variant("w=1"),))
+    """A domain with a custom cache key cannot refresh single URLs; all that is in a folder shares one task."""
+    rules = (Rule("one", urls=("{url}?w=1",), every_query=("{url}",)),)
+    custom = site(domains=(Domain("img.example.com", custom_cache_key=True),), rules=rules)
     assert [("refresh", "directory", "https://img.example.com/a/")] == urls("a/b.jpg", custom)
 
 
@@ -297,12 +408,12 @@ def test_lanes_say_how_urgent_a_task_is() -> None:
 
 def test_folders_are_refreshed_and_never_prefetched() -> None:
     """The CDN prefetches no URL that ends with `/`, neither alone nor after a refresh."""
-    then = site(index="index.html", created=Then.REFRESH_THEN_PREFETCH)
+    then = site(rules=(INDEX,), created=Then.REFRESH_THEN_PREFETCH)
     tasks, _ = tasks_of(change("docs/index.html"), (then,))
     assert [("https://static.example.com/docs/index.html", True), ("https://static.example.com/docs/", False)] == [
         (task.url, task.then_prefetch) for task in tasks
     ]
-    alone = site(index="index.html", created=Then.PREFETCH)
+    alone = site(rules=(INDEX,), created=Then.PREFETCH)
     assert [("prefetch", "file", "https://static.example.com/docs/index.html")] == urls("docs/index.html", alone)
 
 
@@ -319,7 +430,7 @@ def test_what_goes_as_a_directory_is_not_prefetched_after() -> None:
 def test_a_url_of_just_the_longest_length_goes_as_itself(length: int, form: Form) -> None:
     """The vendor's limit is the last length that goes; one character more goes as the directory."""
     url = "https://static.example.com/d/" + "x" * (length - len("https://static.example.com/d/"))
-    assert form is refreshable(url, STATIC, CHARACTERS_MAX)[0]
+    assert form is refreshable(Form.FILE, url, STATIC, CHARACTERS_MAX)[0]
     assert "https://static.example.com/d/" == directory_of(url, CHARACTERS_MAX)
 
 

@@ -354,14 +354,14 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("name", "decode"),
     [
-        ("note-lane-4", codec.decode_tasks),
-        ("intent-lane-4", codec.decode_intent),
-        ("accepted-lane-4", codec.decode_submission),
+        ("note-lane-5", codec.decode_tasks),
+        ("intent-lane-5", codec.decode_intent),
+        ("accepted-lane-5", codec.decode_submission),
     ],
 )
 def test_what_only_a_newer_version_can_read_says_so(name: str, decode: Callable[[bytes], Any]) -> None:
     """A lane that this version does not know: the reason names the value, and the format that wrote it."""
-    with pytest.raises(Undecodable, match=r"4.*format 2 is newer than 1, which this version writes"):
+    with pytest.raises(Undecodable, match=r"5.*format 2 is newer than 1, which this version writes"):
         decode(stored(f"next/{name}"))
 
 

@@ -266,7 +266,7 @@ TASK = Task(TaskId("t"), PLAIN, "site", Lane.MANUAL, CAUSE)
         (CAUSE, {"event_id", "event_name", "time"}, ("", "", "")),
         (PLAIN, {"kind", "form", "url"}, (False, "alibaba-cdn", "")),
         (Step(NOW, Result.DEAD), {"at", "result"}, ("", "", "")),
-        (TASK, {"id", "target", "site", "lane", "cause"}, (False, 0, 0, 0, 0, "", ())),
+        (TASK, {"id", "target", "site", "lane", "cause"}, (False, 0, 0, 0, 0, "", (), "")),
         (Batch("call", (TASK,), NOW), {"id", "tasks", "created"}, ("",)),
         (Submission(batch(TASK)), {"batch"}, ((), "", 0.0, ())),
         (
@@ -300,7 +300,14 @@ def test_values_survive_json(task: Task, steps: list[Step]) -> None:
 
 def test_lanes_are_ordered_by_urgency() -> None:
     """Their numbers are part of the spool's keys."""
-    assert [0, 1, 2, 3] == [Lane.REMOVED, Lane.OVERWRITTEN, Lane.MANUAL, Lane.PREFETCH]
+    assert [0, 1, 2, 3, 4] == [Lane.REMOVED, Lane.OVERWRITTEN, Lane.MANUAL, Lane.SPELLED, Lane.PREFETCH]
+
+
+def test_prefetches_of_versions_without_second_spellings_are_in_their_lane() -> None:
+    """These versions gave it the number that second spellings have now."""
+    stored = json_bytes(make_task("https://a.example.com/a", kind=Kind.PREFETCH)).replace(b'"lane":4', b'"lane":3')
+    refresh = json_bytes(make_task("https://a.example.com/a", lane=Lane.SPELLED))
+    assert [Lane.PREFETCH, Lane.SPELLED] == [msgspec.json.decode(each, type=Task).lane for each in (stored, refresh)]
 
 
 def test_an_outcome_tells_task_and_cause() -> None:

@@ -1,0 +1,155 @@
+"""`cdnctl check`: a site file in; all that is wrong with it out, or what changes of some keys would ask of the CDN."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from scripts.operators.faults import plain, say
+from shared.cloud.provider.facts import ALIBABA_CDN
+from shared.core.checked import Invalid
+from shared.core.site.doubts import warnings_of
+from shared.core.site.sitefile import read_sites
+from shared.core.site.sites import Site
+from shared.core.site.spelling import has_dot_segments
+from shared.core.site.urls import judge, own_paths
+from shared.core.task.model import Action, ObjectChange, Task
+
+CODE = Path(__file__).parents[2] / "functions"
+SIZE = 2
+"""Of the object that is written, in bytes: a new one has grown by all of it."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What one task would ask for. `units` is 0 where another line's unit covers it."""
+
+    key: str
+    kind: str
+    form: str
+    url: str
+    units: int
+    site: str
+    rule: str
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="Show what a change of this key asks for.")
+@click.option(
+    "--keys-from", type=click.Path(path_type=Path), metavar="FILE", help="The same for each line; - is stdin."
+)
+@click.option("--bucket", metavar="BUCKET", help="The bucket of the keys; by default each that the file names.")
+@click.option("--removed", is_flag=True, help="The keys are removed instead of written.")
+@click.option("--new", is_flag=True, help="Nothing was there before.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a task, a line each.")
+def check(
+    *,
+    file: Path | None,
+    keys: tuple[str, ...],
+    keys_from: Path | None,
+    bucket: str | None,
+    removed: bool,
+    new: bool,
+    as_json: bool,
+) -> None:
+    """Check a site file, and show which URLs follow from it for some keys.
+
+    Without FILE it is SITES_FILE, or the one that is deployed. Status 1 where something in it is wrong: each fault is
+    told with its line, and what to write instead.
+    """
+    if removed and new:
+        raise click.UsageError("An object is removed or new, not both.")
+    path = _path(file)
+    sites = _sites(path)
+    for warning in warnings_of(sites):
+        say(f"warning: {warning}")
+    asked = [*keys, *(_lines(keys_from) if keys_from else ())]
+    action = Action.REMOVED if removed else Action.CREATED
+    buckets = [bucket] if bucket else list(dict.fromkeys(site.bucket for site in sites))
+    for key in asked:
+        changes = [_change(key, action, each, is_new=new) for each in buckets]
+        _tell(key, list(_of(changes, sites)), as_json=as_json)
+    if not as_json:
+        _summary(path, sites, asked)
+
+
+def _path(file: Path | None) -> Path:
+    if file is not None:
+        return Path(os.environ.get("CALLED_FROM", "."), file)
+    return CODE / (os.environ.get("SITES_FILE") or "sites.yml")
+
+
+def _sites(path: Path) -> tuple[Site, ...]:
+    """Read a site file; ends the program with every fault, a line each."""
+    try:
+        return read_sites(path.read_text(encoding="utf-8"), str(path))
+    except Invalid as error:
+        for fault in error.faults:
+            say(f"{path}: {fault}")
+    except UnicodeDecodeError as error:
+        say(f"{path}: not UTF-8 at byte {error.start}")
+    except OSError as error:
+        say(f"{path} cannot be read: {error.strerror}")
+    raise click.exceptions.Exit(1)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with click.open_file(str(path if str(path) == "-" else _path(path)), encoding="utf-8") as lines:
+            return [line.rstrip("\r\n") for line in lines if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path} cannot be read: {error}") from error
+
+
+def _change(key: str, action: Action, bucket: str, *, is_new: bool) -> ObjectChange:
+    name = "ObjectRemoved:DeleteObject" if action is Action.REMOVED else "ObjectCreated:PutObject"
+    return ObjectChange("check", action, name, bucket, key, "", SIZE, SIZE if is_new else 0, 0.0)
+
+
+def _of(changes: Iterable[ObjectChange], sites: Sequence[Site]) -> Iterator[Line]:
+    """Give what changes ask for; a target that comes again costs nothing more. Says what is passed over, and why."""
+    seen: set[object] = set()
+    for change in changes:
+        caused, skipped = judge(change, sites, ALIBABA_CDN)
+        for skip in skipped:
+            say(f"{change.key}: " + (f"site {skip.site}: " if skip.site else "") + skip.reason)
+        for each in caused:
+            yield _line(each.task, each.rule, 0 if each.task.target in seen else 1)
+            seen.add(each.task.target)
+
+
+def _line(task: Task, rule: str, units: int) -> Line:
+    target = task.target
+    return Line(task.cause.key, target.kind.value, target.form.value, target.url, units, task.site, rule)
+
+
+def _tell(key: str, lines: Sequence[Line], *, as_json: bool) -> None:
+    if as_json:
+        for line in lines:
+            click.echo(json.dumps(msgspec.structs.asdict(line)))
+        return
+    click.echo(f"{plain(key)}: {sum(line.units for line in lines)} units")
+    for line in lines:
+        what = f"{line.kind} {'' if line.form == 'file' else line.form + ' '}".ljust(24)
+        why = f"site {line.site}" + (
+            f", {line.rule}" if line.rule.startswith("rules[") else f", rule {line.rule}"
+        ) * bool(line.rule)
+        click.echo(f"  {line.units}  {what}{plain(line.url)}  ({plain(why)})")
+
+
+def _summary(path: Path, sites: Sequence[Site], keys: Sequence[str]) -> None:
+    """Say what the file holds, and how many keys clients write in more than one way."""
+    rules = sum(len(site.rules) for site in sites)
+    click.echo(f"{path} is in order: {len(sites)} sites, {rules} rules")
+    own = [(key, own_paths(key, site)) for key in keys for site in sites if key.startswith(site.prefix)]
+    twice = {key for key, paths in own if len(paths) > 1}
+    if keys:
+        share = 100 * len(twice) / len(keys)
+        click.echo(f"{len(twice)} of {len(keys)} keys ({share:.1f} %) are spelled in two ways or more, a unit each")
+    for key in dict.fromkeys(key for key, paths in own if any(map(has_dot_segments, paths))):
+        say(f"warning: {key} has a segment `.` or `..`: no browser can ask for it, so it is spelled strictly only")

@@ -1,0 +1,116 @@
+"""What `cdnctl check` says of a site file, and which tasks it shows for keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scripts.operators.cli import cli
+
+SITES = """
+sites:
+  - name: web
+    bucket: acme-web
+    domains: [www.example.com]
+    index: index.html
+    exclude: ["*.tmp"]
+    rules:
+      - keys: ["*.jpg"]
+        urls: ["{url}!thumb"]
+  - name: twin
+    bucket: acme-web
+    domains: [WWW.example.com]
+"""
+
+
+def check(folder: Path, *arguments: str, text: str = SITES, env: dict[str, str] | None = None) -> Result:
+    """Run the program on a file."""
+    (folder / "sites.yml").write_text(text, encoding="utf-8")
+    given = {"CALLED_FROM": str(folder), "SITES_FILE": "", **(env or {})}
+    return CliRunner().invoke(cli, ["check", *arguments], prog_name="cdnctl", env=given)
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    """Read what was printed as JSON."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_file_that_can_work_is_said_to_be_in_order(tmp_path: Path) -> None:
+    """Status 0."""
+    result = check(tmp_path, "sites.yml")
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert f"{tmp_path}/sites.yml is in order: 2 sites, 3 rules\n" == result.stdout
+
+
+def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
+    """Status 1, and nothing of keys."""
+    result = check(
+        tmp_path, "sites.yml", "--key", "a", text=SITES.replace("index: index", "idnex: index") + "    new: no\n"
+    )
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert [
+        f"cdnctl: {tmp_path}/sites.yml: line 6: sites[0].idnex: unknown field; did you mean 'index'?",
+        f"cdnctl: {tmp_path}/sites.yml: line 14: sites[1].new: YAML reads that as false; write `new: ignore`",
+    ] == result.stderr.splitlines()
+
+
+@pytest.mark.parametrize("env", [{}, {"SITES_FILE": "sites.yml"}])
+def test_without_a_file_it_is_the_one_that_is_deployed(tmp_path: Path, env: dict[str, str]) -> None:
+    """Which as it is shipped names nobody's bucket."""
+    result = check(tmp_path, env=env)
+    assert result.exit_code == 0
+    assert "warning: this is the site file as it is shipped" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """With its path."""
+    result = check(tmp_path, "none.yml")
+    assert 1 == result.exit_code
+    assert f"cdnctl: {tmp_path}/none.yml cannot be read: No such file or directory\n" == result.stderr
+
+
+def test_each_task_of_a_key_is_a_line(tmp_path: Path) -> None:
+    """With the site and the rule that ask for it; what a unit covers already costs nothing."""
+    result = check(tmp_path, "sites.yml", "--json", "--key", "a:b.jpg")
+    root = "https://www.example.com"
+    assert [
+        (f"{root}/a:b.jpg", 1, "web", ""),
+        (f"{root}/a%3Ab.jpg", 1, "web", ""),
+        (f"{root}/a:b.jpg!thumb", 1, "web", "rules[0]"),
+        (f"{root}/a%3Ab.jpg!thumb", 1, "web", "rules[0]"),
+        (f"{root}/a:b.jpg", 0, "twin", ""),
+        (f"{root}/a%3Ab.jpg", 0, "twin", ""),
+    ] == [(each["url"], each["units"], each["site"], each["rule"]) for each in lines(result)]
+    assert {("a:b.jpg", "refresh", "file")} == {(each["key"], each["kind"], each["form"]) for each in lines(result)}
+
+
+def test_people_see_the_same_and_the_share_of_keys_that_cost_more(tmp_path: Path) -> None:
+    """From arguments, and from a file."""
+    (tmp_path / "keys.txt").write_text("x.css\na/../b.css\n", encoding="utf-8")
+    result = check(tmp_path, "sites.yml", "--key", "docs/index.html", "--key", "a:b", "--keys-from", "keys.txt")
+    assert 0 == result.exit_code
+    assert "docs/index.html: 2 units\n" in result.stdout
+    assert "https://www.example.com/docs/  (site web, rule index)\n" in result.stdout
+    assert "1 of 4 keys (25.0 %) are spelled in two ways or more, a unit each\n" in result.stdout
+    assert "warning: a/../b.css has a segment `.` or `..`: no browser can ask for it" in result.stderr
+
+
+def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
+    """On stderr, so that the lines of the tasks stay alone."""
+    result = check(tmp_path, "sites.yml", "--json", "--key", "a.tmp", "--removed")
+    assert ["twin"] == [each["site"] for each in lines(result)]
+    assert "a.tmp: site web: rule exclude ignores removed objects that match '*.tmp'" in result.stderr
+    other = check(tmp_path, "sites.yml", "--json", "--key", "a.tmp", "--bucket", "other")
+    assert ("", "cdnctl: a.tmp: no site serves other/a.tmp\n") == (other.stdout, other.stderr)
+
+
+def test_new_objects_may_ask_for_something_else(tmp_path: Path) -> None:
+    """As the site says."""
+    text = SITES.partition("    index")[0] + "    new: prefetch\n"
+    kinds = [lines(check(tmp_path, "sites.yml", "--json", "--key", "a", *more, text=text)) for more in ([], ["--new"])]
+    assert ["refresh", "prefetch"] == [line["kind"] for each in kinds for line in each]
+    assert 2 == check(tmp_path, "--new", "--removed").exit_code
