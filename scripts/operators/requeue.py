@@ -117,7 +117,7 @@ def put_back(kit: Kit, spool: Spool, chosen: Mapping[str, tuple[Piece, Again]]) 
     """Let what was given up go again, by the ids of the pieces; returns why some of it does not, by the same."""
     tasks = {task.id: task for _, each in chosen.values() for task in each.tasks}
     if kit.links is not None:
-        kit.links.put((ask, ask.time) for _, each in chosen.values() for ask in each.asks)
+        kit.links.put((ask, kit.clock()) for _, each in chosen.values() for ask in each.asks)
     if tasks:
         spool.put(list(notes_of((task, Place(READY)) for task in tasks.values())))
         now = kit.clock()

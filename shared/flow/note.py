@@ -13,6 +13,7 @@ import msgspec
 
 from shared.core.change.events import read
 from shared.core.change.wrappers import BadEvent, without_headers
+from shared.core.errors import StoreError
 from shared.core.foreign import foreign
 from shared.core.site.links import Ask, Links, ask_of, follows, linked_tasks
 from shared.core.site.urls import Skipped, tasks_of
@@ -39,6 +40,8 @@ class _Judged:
     skipped: list[Skipped] = field(default_factory=list)
     bad: list[BadEvent] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
+    unread: StoreError | None = None
+    """Why the index of links could not be read: then nobody knows whether a change is one of a link's, too."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,21 @@ class Noted:
 
 
 def note_events(kit: Kit, events: Iterable[bytes], run: Invocation) -> Noted:
-    """Make durable what events ask for: their tasks, and asks about links. Raises `StoreError` where it is not."""
+    """Make durable what events ask for: their tasks, and asks about links.
+
+    Raises `StoreError` where something is not durable, or may be missing; what is durable then goes by itself.
+    """
     judged = _Judged()
     for event in events:
         _judge(kit, event, judged)
     if judged.asks and kit.links is not None:
-        kit.links.put((ask, ask.time) for ask in judged.asks)
+        now = kit.clock()
+        kit.links.put((ask, min(ask.time, now)) for ask in judged.asks)
     if judged.tasks:
         kit.spool.put(list(notes_of((task, Place(READY)) for task in judged.tasks.values())))
     buried = bury_events(kit, run, judged.bad)
+    if judged.unread is not None:
+        raise judged.unread
     now = kit.clock()
     summary: dict[str, object] = {
         "changes": judged.changes,
@@ -83,7 +92,7 @@ def _judge(kit: Kit, event: bytes, judged: _Judged) -> None:
     judged.bad += received.bad
     tasks: dict[TaskId, Task] = {}
     skipped: list[Skipped] = []
-    links = _links(kit, changes)
+    links = _links(kit, changes, judged)
     for change in changes:
         try:
             caused, passed_over = tasks_of(change, kit.sites, kit.provider)
@@ -105,11 +114,15 @@ def _judge(kit: Kit, event: bytes, judged: _Judged) -> None:
     judged.skipped += skipped
 
 
-def _links(kit: Kit, changes: Sequence[ObjectChange]) -> Links | None:
-    """Look up what is known of links, if a site follows any. Raises `StoreError`: a change may be one of a link's."""
+def _links(kit: Kit, changes: Sequence[ObjectChange], judged: _Judged) -> Links | None:
+    """Look up what is known of links, if a site follows any; where that fails, the objects' own tasks are noted."""
     if kit.links is None or not follows(kit.sites, (change.bucket for change in changes)):
         return None
-    return kit.links.known()
+    try:
+        return kit.links.known()
+    except StoreError as error:
+        judged.unread = error
+        return None
 
 
 def bury_events(kit: Kit, run: Invocation, bad: Sequence[BadEvent]) -> dict[str, BadEvent]:
