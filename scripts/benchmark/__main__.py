@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from scripts.benchmark import bursts, cold, growth, latency, package, poison
+from scripts.benchmark import bursts, cold, growth, latency, package, poison, sites
 
 Figure = dict[str, Any]
 
@@ -18,6 +18,7 @@ FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Figure]]] = {
     "latency": latency.measure,
     "poison": poison.measure,
     "growth": growth.measure,
+    "sites": sites.measure,
     "cold": cold.measure,
     "package": package.measure,
 }

@@ -248,7 +248,7 @@ def _with_cdn(wrong: Callable[[Cdn], Any]) -> Changes:
 
 
 MUTANTS = (
-    Mutant("acknowledged before it is durable", Changes(spool=AcksBeforePut), ("1 lost", "2 merging"), "oss", seed=2),
+    Mutant("acknowledged before it is durable", Changes(spool=AcksBeforePut), ("1 lost", "2 merging"), "oss", seed=22),
     Mutant("merged into a submitted task", Changes(spool=MergesIntoSubmitted), ("2 merging",), rate=0.0, seed=2),
     Mutant(
         "deleted before it is settled", Changes(spool=DeletesBeforeSettling), ("1 lost", "2 merging"), "kill", seed=8

@@ -14,7 +14,7 @@ from scripts.simulation.boundaries import FOLLOWED, SITE, TWICE
 from scripts.simulation.features import DROPPED, FOREVER, MALFORMED, Features, Trouble
 from scripts.simulation.race import EARLIER, GATHER_SECONDS, LATE, MOMENT, TASK_SECONDS, Race, put, scenario_of
 from scripts.simulation.scenario import IMAGES, STATIC, Action
-from scripts.simulation.sites import BOTH, PREFETCH, Site
+from scripts.simulation.sites import BOTH, PREFETCH, KeyRule, Site
 from scripts.simulation.world import World
 from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId
 from shared.core.task.notes import Place, notes_of
@@ -41,6 +41,7 @@ FOURTHS_OF_TWO = Site("main", "www/", "/www/", (STATIC, IMAGES), queries=("w=1",
 PAIRED = Site("main", "www/", "/www/", (STATIC,), queries=("w=1",))
 DOUBLE = Site("main", "www/", "/www/", (STATIC, IMAGES))
 FETCHED = Site("main", "www/", "/www/", (STATIC,), queries=("w=1", "w=2"), created=PREFETCH)
+QUERIED = Site("main", "www/", "/www/", (STATIC,), rules=(KeyRule(every_query=("{url}",)),), when_spent="directory")
 CROWDED = Site("main", "www/", "/www/", (STATIC,), queries=VARIANTS_MANY, created=BOTH)
 """Rules by which one write asks for several URLs, so that one process has them all in a call."""
 REFUSED = ("InvalidAccessKeyId.Inactive", 403)
@@ -322,6 +323,13 @@ HARDSHIPS = (
         _leave_notes,
         hold=MOMENT - 0.2,
         is_faultless=False,
+    ),
+    Race(
+        "every query of a URL, once its units are spent",
+        1,
+        scenario_of(
+            QUERIED, [put(0, EARLIER), put(1)], Limits(ignore_params_refreshes_per_day=1), seconds=LONG_SECONDS
+        ),
     ),
     Race(
         "more refreshes elsewhere than a round reads",

@@ -118,6 +118,8 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
     stop = max(action.time for action in actions) + 1
     small = rng.random() < 0.3
     limits, environment = _limits(rng, changes, rates, small=small)
+    if small:
+        limits = replace(limits, ignore_params_refreshes_per_day=Random(f"queries {seed}").randint(1, 6))
     if limits.urls_per_minute_per_domain < 1_000 or rates.get("others.minute"):
         sites = tuple(_without_every_query(site) for site in sites)
     features = draw_features(

@@ -197,8 +197,9 @@ def action_of(site: Site, key: str, action: str) -> str:
     """Tell what a write asks for: of the rules about its key the first that says so, else the site decides."""
     if action == "removed":
         return REFRESH
-    for rule in [*rules_of(site, key), site]:
-        then = rule.new if action == "new" and rule.new else rule.created
+    said = [(rule.created, rule.new) for rule in rules_of(site, key)]
+    for created, new in (*said, (site.created, site.new)):
+        then = new if action == "new" and new else created
         if then:
             return then
     return REFRESH

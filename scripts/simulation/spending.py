@@ -152,9 +152,9 @@ def _rates(facts: Facts) -> Iterator[Broken]:
 
 
 def _reserve(facts: Facts) -> Iterator[Broken]:
-    """What is kept for removals and people is not spent on anything else."""
+    """What is kept for removals and people is not spent on anything else, unless readings lag behind what was spent."""
     scenario = facts.book.scenario
-    if facts.book.spends or facts.incidents(*CONFUSION) or was_cut_off(facts):
+    if scenario.features.quota_cached_seconds or facts.book.spends or facts.incidents(*CONFUSION) or was_cut_off(facts):
         return
     spent: Counter[tuple[int, str]] = Counter()
     for row in facts.book.rows:

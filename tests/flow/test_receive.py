@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from shared.core.site.urls import own_paths
 from tests.flow.world import World
 
 ODD_KEYS = [
@@ -21,7 +22,6 @@ ODD_KEYS = [
     "smile-😀.png",
     "double//slash.html",
     "trailing/",
-    "n" * 1023,
 ]
 
 
@@ -92,11 +92,23 @@ def test_a_removal_is_refreshed() -> None:
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
-def test_odd_keys_reach_the_cdn_as_one_url(key: str) -> None:
-    """Each odd key is submitted as exactly one URL, in one row."""
+def test_odd_keys_reach_the_cdn_as_one_url_of_each_spelling(key: str) -> None:
+    """Each odd key is submitted as exactly one URL, in one row, for each way in which clients spell it."""
     world = World()
     summary = world.deliver(world.put(key))
-    assert 1 == summary["accepted"] == len(world.submitted_urls())
+    spellings = own_paths(key, world.new_instance().kit.sites[0])
+    assert {f"https://static.example.com{path}" for path in spellings} == set(world.submitted_urls())
+    assert len(spellings) == summary["accepted"] == len(world.submitted_urls())
+
+
+def test_a_key_too_long_for_a_url_goes_as_its_folder_and_not_as_the_whole_domain() -> None:
+    """Which takes a word in the site file; without it the outcome log says what stays stale, and why."""
+    world = World()
+    world.deliver(world.put("d/" + "n" * 1_021))
+    world.deliver(world.put("n" * 1_023))
+    assert ["https://static.example.com/d/"] == world.submitted_urls()
+    (record,) = [record for record in world.outcomes() if record["result"] == "skipped"]
+    assert record["message"].endswith("which takes `whole_domain: true`")
 
 
 def test_an_unknown_bucket_is_skipped_with_a_reason() -> None:

@@ -129,5 +129,5 @@ def test_odd_characters_are_escaped_where_people_read(name: str) -> None:
     world.limited_minutes(1)
     printed = world.log.getvalue()
     assert not {character for character in printed if character != "\n" and not character.isprintable()}
-    assert 1 == len(world.pieces())
-    assert key == world.pieces()[0]["task"]["cause"]["key"]
+    spellings = 2 if "[" in key else 1  # raw as browsers send it, and as %5B
+    assert [key] * spellings == [piece["task"]["cause"]["key"] for piece in world.pieces()]

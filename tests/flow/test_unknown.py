@@ -127,7 +127,8 @@ def test_rows_may_spell_a_url_otherwise(spelling: str, *, lost: bool) -> None:
     keys = ["plain.html", "two words.html", "文件/图.png", "a+b%20c.css", "x(1).js"]
     world.limited_deliver([world.put(key) for key in keys])
     world.limited_minutes(12)
-    assert len(keys) == len(world.submitted_urls()) == world.results()["done"]
+    twice = ["a+b%20c.css", "x(1).js"]  # which browsers and SDKs spell differently
+    assert len([*keys, *twice]) == len(world.submitted_urls()) == world.results()["done"]
     assert [] == world.spool("waiting/") + world.spool("submitting/") + world.spool("accepted/")
 
 

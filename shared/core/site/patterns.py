@@ -6,9 +6,12 @@ share one of these with it, and against the few that have none.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 from shared.core.site.globs import fits
+
+Numbered = list[tuple[int, str]]
 
 
 class Index:
@@ -16,38 +19,43 @@ class Index:
 
     def __init__(self, patterns: Iterable[Sequence[str]]) -> None:
         self._always: list[int] = []
-        self._by_name: dict[str, list[tuple[int, str]]] = {}
-        self._by_folder: dict[str, list[tuple[int, str]]] = {}
-        self._by_extension: dict[str, list[tuple[int, str]]] = {}
-        self._others: list[tuple[int, str]] = []
+        self._by_sign: dict[str, Numbered] = {}
+        self._others: Numbered = []
         for number, some in enumerate(patterns):
             if not some:
                 self._always.append(number)
             for pattern in some:
-                self._group(pattern).append((number, pattern))
+                sign = _sign(pattern)
+                group = self._by_sign.setdefault(sign, []) if sign else self._others
+                group.append((number, pattern))
 
     def matching(self, key: str) -> list[int]:
         """List the numbers that fit a key, in order."""
-        name = key[key.rfind("/") + 1 :]
-        dot = name.rfind(".")
-        candidates = [
-            *self._by_name.get(name, ()),
-            *self._by_folder.get(key[: key.find("/") + 1], ()),
-            *(self._by_extension.get(name[dot:], ()) if dot >= 0 else ()),
-            *self._others,
-        ]
-        found = {number for number, pattern in candidates if fits(pattern)(key)}
+        found = {number for number, pattern in self._others if fits(pattern)(key)}
+        for sign in self._by_sign.keys() & _signs(key):
+            found.update(number for number, pattern in self._by_sign[sign] if fits(pattern)(key))
         return sorted(found.union(self._always)) if found else self._always
 
-    def _group(self, pattern: str) -> list[tuple[int, str]]:
-        """Choose where a pattern stands; every key that it fits is looked up there."""
-        inner = pattern.removeprefix("/")
-        last = inner[inner.rfind("/") + 1 :]
-        if "*" not in last and "?" not in last:
-            return self._by_name.setdefault(last, [])
-        folder = inner[: inner.find("/") + 1]
-        if folder and "*" not in folder and "?" not in folder:
-            return self._by_folder.setdefault(folder, [])
-        tail = last[max(last.rfind("*"), last.rfind("?")) + 1 :]
-        dot = tail.rfind(".")
-        return self._by_extension.setdefault(tail[dot:], []) if dot >= 0 else self._others
+
+def _sign(pattern: str) -> str:
+    """Name what every key has that a pattern fits: a name, a folder with its `/`, or an extension."""
+    *folders, last = pattern.removeprefix("/").split("/")
+    if last and not _is_wild(last):
+        return last
+    if named := next((folder for folder in folders if folder and not _is_wild(folder)), ""):
+        return named + "/"
+    tail = last[max(last.rfind("*"), last.rfind("?")) + 1 :]
+    dot = tail.rfind(".")
+    return "*" + tail[dot:] if dot >= 0 else ""
+
+
+@functools.lru_cache(maxsize=64)
+def _signs(key: str) -> frozenset[str]:
+    """List the signs that patterns which fit a key may have."""
+    *folders, last = key.split("/")
+    dot = last.rfind(".")
+    return frozenset([last, *(folder + "/" for folder in folders), *(["*" + last[dot:]] if dot >= 0 else [])])
+
+
+def _is_wild(text: str) -> bool:
+    return "*" in text or "?" in text

@@ -206,7 +206,7 @@ def _task(
     cause: Cause, site: Site, target: Target, lane: Lane, *, follow: bool = False, or_directory: str = ""
 ) -> Task:
     return Task(
-        id=TaskId(digest(cause.event_id, site.name, target.kind.value, target.form.value, target.url)),
+        id=TaskId(digest(cause.event_id, site.name, target.kind, target.form, target.url)),
         target=target,
         site=site.name,
         lane=lane,
