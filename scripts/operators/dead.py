@@ -16,7 +16,7 @@ from scripts.operators.faults import plain, say
 from scripts.operators.graves import Dead, Opened
 from scripts.operators.requeue import Again, again, let_go, put_back
 from shared import flow
-from shared.core.site.links import Links
+from shared.core.task.links import Links
 from shared.core.task.stored import Piece
 
 LISTED_MAX = 200

@@ -13,7 +13,7 @@ from scripts.operators.faults import Fault, plain, say
 from shared import wiring
 from shared.cloud.spool.links import LinkStore
 from shared.core.errors import StoreError
-from shared.core.site.links import Ask, Link, Links
+from shared.core.task.links import Ask, Link, Links
 from shared.core.task.model import digest
 from shared.flow.links import WORK, record
 

@@ -20,11 +20,12 @@ import msgspec
 from shared.cloud.spool.spool import Spool
 from shared.core.change.events import read
 from shared.core.errors import LogStoreDown
-from shared.core.site.links import Ask, Links, ask_of, decode_ask, follows, linked_tasks
+from shared.core.site.links import ask_of, follows, linked_tasks
 from shared.core.site.sites import Site
 from shared.core.site.urls import tasks_of
 from shared.core.task import codec
 from shared.core.task.codec import Undecodable
+from shared.core.task.links import Ask, Links, decode_ask
 from shared.core.task.model import Outcome, Result, Step, Task, TaskId, digest, outcome
 from shared.core.task.notes import Place, notes_of
 from shared.core.task.provider import Provider

@@ -14,8 +14,8 @@ from shared.core.plan.books import Books, Quota
 from shared.core.plan.lease import Taken
 from shared.core.plan.limits import Limits
 from shared.core.report import Status
-from shared.core.site.links import Ask, Links
 from shared.core.site.sites import Site
+from shared.core.task.links import Ask, Links
 from shared.core.task.model import Batch, Form, Outcome, Submission
 from shared.core.task.notes import Note, NoteKey
 from shared.core.task.provider import Provider

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from shared.core.errors import StoreError
-from shared.core.site.links import Ask, Learned, Place, learn, newest
+from shared.core.site.links import Learned, learn, newest
 from shared.core.site.urls import tasks_of
+from shared.core.task.links import Ask, Place
 from shared.core.task.model import Task, TaskId
 from shared.core.task.notes import Place as NotePlace
 from shared.core.task.notes import notes_of

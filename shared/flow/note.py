@@ -15,8 +15,9 @@ from shared.core.change.events import read
 from shared.core.change.wrappers import BadEvent, without_headers
 from shared.core.errors import StoreError
 from shared.core.foreign import foreign
-from shared.core.site.links import Ask, Links, ask_of, follows, linked_tasks
+from shared.core.site.links import ask_of, follows, linked_tasks
 from shared.core.site.urls import Skipped, tasks_of
+from shared.core.task.links import Ask, Links
 from shared.core.task.model import ObjectChange, Outcome, Result, Task, TaskId, digest
 from shared.core.task.notes import Place, notes_of
 from shared.core.task.stored import Piece

@@ -12,7 +12,8 @@ from scripts.localcloud.oss.answers import rule
 from shared.cloud.clock import OssClock
 from shared.cloud.spool.links import LinkStore
 from shared.core.errors import StoreError
-from shared.core.site.links import INDEX_KEPT_SECONDS, Ask, Link, Links
+from shared.core.site.links import INDEX_KEPT_SECONDS
+from shared.core.task.links import Ask, Link, Links
 from tests.cloud.spools import Ground
 from tests.strategies import NOW
 

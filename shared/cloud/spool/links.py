@@ -13,18 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from shared.cloud.clock import OssClock
 from shared.cloud.spool.bucket import Bucket
 from shared.core.errors import StoreError
-from shared.core.site.links import (
-    INDEX_KEPT_SECONDS,
-    Ask,
-    Links,
-    ask_key,
-    decode_ask,
-    decode_links,
-    due_of,
-    encode_ask,
-    encode_links,
-)
+from shared.core.site.links import INDEX_KEPT_SECONDS
 from shared.core.task.codec import Undecodable
+from shared.core.task.links import Ask, Links, ask_key, decode_ask, decode_links, due_of, encode_ask, encode_links
 
 INDEX_KEY = "index/links"
 SYMLINK = "Symlink"
