@@ -14,7 +14,7 @@ from scripts.operators.cli import cli
 from shared.core.task.model import digest, json_bytes
 from shared.core.task.stored import Piece, grave_key
 from shared.flow.links import WORK
-from tests.flow.test_follow_links import LINK, SETTLE_MINUTES, SITES, TARGET, since, world_with_link
+from tests.flow.linked import LINK, SETTLE_MINUTES, SITES, TARGET, since, world_with_link
 from tests.flow.world import World
 from tests.scripts.test_cdnctl import desk
 
