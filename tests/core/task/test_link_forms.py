@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.task.codec import Undecodable
 from shared.core.task.links import Ask, Link, Links, ask_key, decode_ask, decode_links, due_of, encode_ask, encode_links
+from shared.core.task.model import Action, ObjectChange, digest
 from tests.strategies import NOW
 
 FIRST = Ask("content", "latest.zip", "event-1", "ObjectCreated:PutSymlink", NOW)
@@ -52,3 +54,29 @@ def test_a_key_tells_when_its_ask_is_due(due: float) -> None:
 def test_a_key_of_another_form_is_due_at_once(key: str) -> None:
     """So it is read, and set aside if it is no ask."""
     assert due_of(key) == 0.0
+
+
+def test_an_ask_is_stored_in_these_words() -> None:
+    """What is at its default is left out."""
+    written = b'"bucket":"content","key":"latest.zip","event_id":"event-1","event_name":"ObjectCreated:PutSymlink"'
+    assert b'{"format":1,"ask":{' + written + b',"time":1767323045.0}}' == encode_ask(FIRST)
+    again = msgspec.structs.replace(FIRST, again=True)
+    assert b'{"format":1,"ask":{' + written + b',"time":1767323045.0,"again":true}}' == encode_ask(again)
+    assert again == decode_ask(encode_ask(again))
+
+
+def test_the_change_that_an_ask_stands_for() -> None:
+    """The link was written over, as far as anybody knows; its id is no event's."""
+    name = digest("event-1", "content", "latest.zip", "link")
+    assert FIRST.change == ObjectChange(
+        id=name,
+        action=Action.CREATED,
+        event_name="ObjectCreated:PutSymlink",
+        bucket="content",
+        key="latest.zip",
+        etag="",
+        size=0,
+        delta_size=None,
+        time=NOW,
+    )
+    assert not FIRST.change.is_new
