@@ -21,6 +21,7 @@ from shared.cloud.outcomes import OutcomeLog
 from shared.cloud.provider.cdn import Cdn
 from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.cloud.spool.bucket import Bucket
+from shared.cloud.spool.links import LinkStore
 from shared.cloud.spool.remedy import remedy
 from shared.cloud.spool.spool import Spool
 from shared.core.checked import Invalid
@@ -44,8 +45,17 @@ T = TypeVar("T")
 class Instance:
     """What lives as long as a function instance: the kit, and the ring that holds each invocation's keys."""
 
-    def __init__(self, kit: Kit, keys: KeyRing, spool: Spool, settings: Settings, bucket: Bucket | None = None) -> None:
-        self.kit, self.keys, self.spool, self.settings, self._bucket = kit, keys, spool, settings, bucket
+    def __init__(
+        self,
+        kit: Kit,
+        keys: KeyRing,
+        spool: Spool,
+        settings: Settings,
+        bucket: Bucket | None = None,
+        links: LinkStore | None = None,
+    ) -> None:
+        self.kit, self.keys, self.spool, self.settings = kit, keys, spool, settings
+        self._bucket, self.links = bucket, links
 
     def check(self, context: Any) -> None:
         """Fail with a sentence where the spool cannot be used, since nothing could be kept; alarm about all else.
@@ -105,20 +115,27 @@ def build(  # noqa: PLR0913 - each is something a test replaces
     check_spool_apart(settings, sites)
     keys = KeyRing()
     time_by_oss = OssClock(clock)
-    bucket = Bucket(
-        settings.oss_endpoint,
-        settings.region,
-        settings.spool_bucket,
-        settings.spool_prefix,
-        keys,
-        time_by_oss,
-        readers=readers,
-        adapter=oss_adapter,
-        signing=signing,
-        proxy=settings.proxy,
-    )
+
+    @functools.cache
+    def bucket_of(name: str, prefix: str = "") -> Bucket:
+        return Bucket(
+            settings.oss_endpoint,
+            settings.region,
+            name,
+            prefix,
+            keys,
+            time_by_oss,
+            readers=readers,
+            adapter=oss_adapter,
+            signing=signing,
+            proxy=settings.proxy,
+        )
+
+    bucket = bucket_of(settings.spool_bucket, settings.spool_prefix)
     told = report or logs.logger(settings.log_level, secrets=keys.secrets)
     spool = Spool(bucket, settings.lease_seconds, time_by_oss, told.error)
+    is_following = any(site.follow_links for site in sites)
+    links = LinkStore(bucket, bucket_of, time_by_oss, spool.set_aside, told.error) if is_following else None
     kit = Kit(
         sites=sites,
         limits=settings.limits,
@@ -139,12 +156,13 @@ def build(  # noqa: PLR0913 - each is something a test replaces
         sleep=sleep,
         chance=chance,
         linger_seconds=settings.linger_seconds,
+        links=links,
         own=(settings.spool_bucket, settings.spool_prefix),
         faults=faults,
         dead_days=settings.dead_days,
         http_events=settings.http_events,
     )
-    return Instance(kit, keys, spool, settings, bucket)
+    return Instance(kit, keys, spool, settings, bucket, links)
 
 
 def _outcome_log(settings: Settings, keys: KeyRing, report: Any, **replaced: Any) -> OutcomeLog:

@@ -158,8 +158,7 @@ class Functions:
 
 
 def _note(kit: flow.Kit, event: bytes, run: flow.Invocation) -> Mapping[str, object]:
-    summary, _, _ = note_events(kit, [event], run)
-    return summary
+    return note_events(kit, [event], run).summary
 
 
 def event_of(facts: Mapping[str, str], keys: Sequence[str], at: float, etag: str = "AB") -> bytes:

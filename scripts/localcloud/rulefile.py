@@ -25,7 +25,7 @@ KINDS: Mapping[type, str] = {
 }
 ABOUT: Mapping[str, Mapping[str, type]] = {
     "cdn": {"operations": list, "urls": list, "domains": list, "times": int},
-    "oss": {"methods": list, "buckets": list, "prefix": str, "times": int},
+    "oss": {"methods": list, "buckets": list, "prefix": str, "params": list, "times": int},
     "sls": {"operations": list, "logstores": list, "record": dict, "times": int},
 }
 SAID: Mapping[str, type] = {

@@ -13,6 +13,7 @@ from scripts.operators.check import check
 from scripts.operators.dead import dead
 from scripts.operators.desk import Connect, Desk, connect
 from scripts.operators.faults import Fault, sentence_of
+from scripts.operators.links import links
 from shared.cloud.credentials import MissingCredentials
 from shared.core.checked import Invalid
 from shared.core.errors import CdnError, StoreError
@@ -49,3 +50,4 @@ def cli(context: click.Context, local: Path | None) -> None:
 
 cli.add_command(check)
 cli.add_command(dead)
+cli.add_command(links)

@@ -16,6 +16,7 @@ from scripts.operators.faults import plain, say
 from scripts.operators.graves import Dead, Opened
 from scripts.operators.requeue import Again, again, let_go, put_back
 from shared import flow
+from shared.core.task.links import Links
 from shared.core.task.stored import Piece
 
 LISTED_MAX = 200
@@ -146,8 +147,9 @@ def _put_back(
 ) -> tuple[dict[str, tuple[Piece, Again]], dict[str, str]]:
     """Sort what was given up into what goes again and what does not, with the reason; and let the former go."""
     kit, spool = desk.instance.kit, desk.instance.spool
+    links = kit.links.known() if kit.links is not None else Links()
     decided = {
-        piece_id: (piece, again(piece, kit.sites, kit.provider, kit.clock()))
+        piece_id: (piece, again(piece, kit.sites, links, kit.provider, kit.clock()))
         for piece_id, piece in _distinct(opened, ids).items()
     }
     refused = {piece_id: each.refusal for piece_id, (_, each) in decided.items() if each.refusal}

@@ -20,10 +20,12 @@ import msgspec
 from shared.cloud.spool.spool import Spool
 from shared.core.change.events import read
 from shared.core.errors import LogStoreDown
+from shared.core.site.links import ask_of, follows, linked_tasks
 from shared.core.site.sites import Site
 from shared.core.site.urls import tasks_of
 from shared.core.task import codec
 from shared.core.task.codec import Undecodable
+from shared.core.task.links import Ask, Links, decode_ask
 from shared.core.task.model import Outcome, Result, Step, Task, TaskId, digest, outcome
 from shared.core.task.notes import Place, notes_of
 from shared.core.task.provider import Provider
@@ -40,26 +42,28 @@ _READERS: Mapping[str, Callable[[bytes], Any]] = {
     "submitting": codec.decode_intent,
     "accepted": codec.decode_submission,
     "kept": codec.decode_outcomes,
+    "asks": decode_ask,
 }
 """How what lies in an area of the spool is read."""
 
 
 class Again(msgspec.Struct, frozen=True):
-    """What goes again: tasks, the bytes of a stored object, or a record of the outcome log; or why nothing does."""
+    """What goes again: tasks and asks, the bytes of a stored object, or a record of the log; or why nothing does."""
 
     tasks: tuple[Task, ...] = ()
+    asks: tuple[Ask, ...] = ()
     stored: bytes = b""
     record: Outcome | None = None
     refusal: str = ""
 
 
-def again(piece: Piece, sites: Sequence[Site], provider: Provider, now: float) -> Again:
+def again(piece: Piece, sites: Sequence[Site], links: Links, provider: Provider, now: float) -> Again:
     """Say what goes again of one thing that was given up."""
     if piece.where:
         return _of_object(piece)
     if piece.task is None:
         record = record_of(piece)
-        return Again(record=record) if record else _of_event(piece, sites, provider, now)
+        return Again(record=record) if record else _of_event(piece, sites, links, provider, now)
     if piece.task.domain not in {domain.name.lower() for site in sites for domain in site.domains}:
         return Again(refusal=f"no site of the site file has the domain {piece.task.domain}")
     old = piece.task
@@ -89,15 +93,18 @@ def _of_object(piece: Piece) -> Again:
     return Again(stored=body)
 
 
-def _of_event(piece: Piece, sites: Sequence[Site], provider: Provider, now: float) -> Again:
+def _of_event(piece: Piece, sites: Sequence[Site], links: Links, provider: Provider, now: float) -> Again:
     """Read an event once more: another version, or another site file, may know it."""
     received = read(base64.b64decode(piece.event))
     if received.bad:
         return Again(refusal=received.bad[0].reason)
+    following = [change for change in received.changes if follows(sites, [change.bucket])]
     found = [tasks_of(change, sites, provider) for change in received.changes]
+    found += [linked_tasks(change, sites, links, provider) for change in following]
+    asks = tuple(ask for change in following if (ask := ask_of(change, sites, links)))
     tasks = {task.id: _noted(task, "by an operator, from an event in dead/", now) for each, _ in found for task in each}
-    if tasks:
-        return Again(tuple(tasks.values()))
+    if tasks or asks:
+        return Again(tuple(tasks.values()), asks)
     reasons = [skip.reason for _, skipped in found for skip in skipped]
     reasons += [f"{name} changes nothing that is served" for name in received.ignored]
     return Again(refusal=reasons[0] if reasons else "it tells of no change")
@@ -110,6 +117,8 @@ def _noted(task: Task, message: str, now: float) -> Task:
 def put_back(kit: Kit, spool: Spool, chosen: Mapping[str, tuple[Piece, Again]]) -> dict[str, str]:
     """Let what was given up go again, by the ids of the pieces; returns why some of it does not, by the same."""
     tasks = {task.id: task for _, each in chosen.values() for task in each.tasks}
+    if kit.links is not None:
+        kit.links.put((ask, kit.clock()) for _, each in chosen.values() for ask in each.asks)
     if tasks:
         spool.put(list(notes_of((task, Place(READY)) for task in tasks.values())))
         now = kit.clock()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
 from shared.core.decide import Facts
+from shared.core.errors import StoreError
 from shared.core.plan.books import Books, Quota
 from shared.core.plan.lease import Taken
 from shared.core.plan.limits import Limits
 from shared.core.report import Status
 from shared.core.site.sites import Site
+from shared.core.task.links import Ask, Links
 from shared.core.task.model import Batch, Form, Outcome, Submission
 from shared.core.task.notes import Note, NoteKey
 from shared.core.task.provider import Provider
@@ -60,6 +62,19 @@ class Spool(Protocol):
         events: Iterable[str] = (),
         leases: Iterable[str] = (),
     ) -> None: ...
+
+
+class LinkStore(Protocol):
+    """What is known of symlinks, and OSS itself, which knows where they lead (cloud/spool/links.py)."""
+
+    def known(self) -> Links: ...
+    def index(self) -> Links: ...
+    def write(self, links: Links) -> None: ...
+    def put(self, asks: Iterable[tuple[Ask, float]]) -> set[str]: ...
+    def due(self, most: int) -> list[str]: ...
+    def asks(self, keys: Iterable[str]) -> dict[str, Ask]: ...
+    def delete(self, keys: Iterable[str]) -> None: ...
+    def targets(self, bucket: str, keys: Sequence[str]) -> Mapping[str, str | StoreError | None]: ...
 
 
 class Cdn(Protocol):
@@ -139,6 +154,8 @@ class Kit:
     """A number from 0 to 1, for jitter."""
     linger_seconds: float
     """How long a drain waits for a burst to fill its next call."""
+    links: LinkStore | None = None
+    """What is known of symlinks; None where no site follows them."""
     own: tuple[str, str] = ("", "")
     """The bucket and the key prefix of the spool: what happens there is no change of any content."""
     faults: tuple[str, ...] = ()

@@ -13,8 +13,11 @@ import msgspec
 
 from shared.core.change.events import read
 from shared.core.change.wrappers import BadEvent, without_headers
+from shared.core.errors import StoreError
 from shared.core.foreign import foreign
+from shared.core.site.links import ask_of, follows, linked_tasks
 from shared.core.site.urls import Skipped, tasks_of
+from shared.core.task.links import Ask, Links
 from shared.core.task.model import ObjectChange, Outcome, Result, Task, TaskId, digest
 from shared.core.task.notes import Place, notes_of
 from shared.core.task.stored import Piece
@@ -37,16 +40,37 @@ class _Judged:
     tasks: dict[TaskId, Task] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     bad: list[BadEvent] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    unread: StoreError | None = None
+    """Why the index of links could not be read: then nobody knows whether a change is one of a link's, too."""
 
 
-def note_events(kit: Kit, events: Iterable[bytes], run: Invocation) -> tuple[dict[str, object], bool, list[Outcome]]:
-    """Make events' tasks durable; returns a summary, whether there are any, and the records of what causes none."""
+@dataclass(frozen=True)
+class Noted:
+    """What is durable of some events: a summary, which work they leave, and the records of what causes none."""
+
+    summary: dict[str, object]
+    has_tasks: bool
+    has_asks: bool
+    records: list[Outcome]
+
+
+def note_events(kit: Kit, events: Iterable[bytes], run: Invocation) -> Noted:
+    """Make durable what events ask for: their tasks, and asks about links.
+
+    Raises `StoreError` where something is not durable, or may be missing; what is durable then goes by itself.
+    """
     judged = _Judged()
     for event in events:
         _judge(kit, event, judged)
+    if judged.asks and kit.links is not None:
+        now = kit.clock()
+        kit.links.put((ask, min(ask.time, now)) for ask in judged.asks)
     if judged.tasks:
         kit.spool.put(list(notes_of((task, Place(READY)) for task in judged.tasks.values())))
     buried = bury_events(kit, run, judged.bad)
+    if judged.unread is not None:
+        raise judged.unread
     now = kit.clock()
     summary: dict[str, object] = {
         "changes": judged.changes,
@@ -57,7 +81,7 @@ def note_events(kit: Kit, events: Iterable[bytes], run: Invocation) -> tuple[dic
     }
     records = [_skip(each, now) for each in judged.skipped]
     records += [_dead(bad_id, bad, run, now) for bad_id, bad in buried.items()]
-    return summary, bool(judged.tasks), records
+    return Noted(summary, bool(judged.tasks), bool(judged.asks), records)
 
 
 def _judge(kit: Kit, event: bytes, judged: _Judged) -> None:
@@ -69,20 +93,37 @@ def _judge(kit: Kit, event: bytes, judged: _Judged) -> None:
     judged.bad += received.bad
     tasks: dict[TaskId, Task] = {}
     skipped: list[Skipped] = []
+    links = _links(kit, changes, judged)
     for change in changes:
         try:
             caused, passed_over = tasks_of(change, kit.sites, kit.provider)
+            if links is not None:
+                linked, also_passed_over = linked_tasks(change, kit.sites, links, kit.provider)
+                caused, passed_over = caused + linked, passed_over + also_passed_over
         except Exception as error:  # noqa: BLE001, PERF203 - whatever it is, the next try would raise it; each for itself
             reason = f"it could not be judged: {type(error).__name__}: {foreign(error)}"
             judged.bad.append(BadEvent(reason, without_headers(event)))
         else:
             tasks.update((task.id, task) for task in caused)
             skipped += passed_over
+            if links is not None and (ask := ask_of(change, kit.sites, links)):
+                judged.asks.append(ask)
     watch(kit, skipped, has_tasks=bool(tasks))
     judged.changes += len(changes)
     judged.ignored += len(received.ignored) + own
     judged.tasks |= tasks
     judged.skipped += skipped
+
+
+def _links(kit: Kit, changes: Sequence[ObjectChange], judged: _Judged) -> Links | None:
+    """Look up what is known of links, if a site follows any; where that fails, the objects' own tasks are noted."""
+    if kit.links is None or not follows(kit.sites, (change.bucket for change in changes)):
+        return None
+    try:
+        return kit.links.known()
+    except StoreError as error:
+        judged.unread = error
+        return None
 
 
 def bury_events(kit: Kit, run: Invocation, bad: Sequence[BadEvent]) -> dict[str, BadEvent]:

@@ -9,8 +9,9 @@ from shared.core.errors import StoreError
 from shared.core.task.model import Outcome
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit
+from shared.flow.links import resolve
 from shared.flow.log import log_outcomes
-from shared.flow.note import is_own, note_events, tell_of_own
+from shared.flow.note import Noted, is_own, note_events, tell_of_own
 
 EVENTS_AT_ONCE = 200
 """Kept events that are noted together, so that a night's worth of them takes minutes."""
@@ -25,8 +26,8 @@ def receive(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
     """
     if kit.faults:
         return _kept(kit, event, run)
-    summary, has_tasks, records = note_events(kit, [event], run)
-    return summary | _after_durable(kit, run, records, drain_now=has_tasks)
+    noted = note_events(kit, [event], run)
+    return noted.summary | _after_durable(kit, run, noted)
 
 
 def _kept(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
@@ -47,15 +48,16 @@ def _kept(kit: Kit, event: bytes, run: Invocation) -> dict[str, object]:
     return {"kept": 1}
 
 
-def _after_durable(kit: Kit, run: Invocation, records: list[Outcome], *, drain_now: bool) -> dict[str, object]:
-    """Log what causes no task, then drain. A drain may fail without losing anything: the timer goes on from the spool.
+def _after_durable(kit: Kit, run: Invocation, noted: Noted) -> dict[str, object]:
+    """Log what causes no task, drain, then ask where links lead. That may fail: the timer goes on from the spool.
 
     Raises `StoreError` where neither the log store nor the spool took the records: nothing else would tell of them.
     """
-    if records:
-        _log(kit, records)
+    if noted.records:
+        _log(kit, noted.records)
     try:
-        return drain(kit, run) if drain_now else {}
+        drained = drain(kit, run) if noted.has_tasks else {}
+        return drained | (resolve(kit, run, run.deadline) if noted.has_asks else {})
     except StoreError as error:
         kit.report.error("the spool failed after the event was noted; the timer will go on", reason=str(error))
         return {"drain": "failed"}
@@ -72,9 +74,9 @@ def again(kit: Kit, run: Invocation, until: float) -> int:
     """Note events that were kept while the settings were wrong, as many as time allows; returns how many."""
     count = 0
     while kit.clock() < until and (events := kit.spool.kept_events(EVENTS_AT_ONCE)):
-        _, _, records = note_events(kit, events.values(), run)
-        if records:
-            _log(kit, records)
+        noted = note_events(kit, events.values(), run)
+        if noted.records:
+            _log(kit, noted.records)
         kit.spool.clean(events=events)
         count += len(events)
     return count

@@ -1,4 +1,4 @@
-"""The timer's tick in; records go out, calls are followed, what may go is submitted, and the status is reported.
+"""The timer's tick in; records go out, links are asked for, calls followed, tasks submitted, and the status reported.
 
 Each step has its share of the time, so that slow answers in one never starve another, and a failure in one does not
 skip the rest.
@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 from shared.core.errors import StoreError
 from shared.flow.drain import drain
 from shared.flow.kit import Invocation, Kit
+from shared.flow.links import resolve
 from shared.flow.log import flush
 from shared.flow.receive import again
 from shared.flow.report import report
 from shared.flow.settle import settle
 
-FLUSH_SHARE, SETTLE_SHARE, DRAIN_SHARE = 0.15, 0.45, 0.92
+FLUSH_SHARE, LINKS_SHARE, SETTLE_SHARE, DRAIN_SHARE = 0.15, 0.25, 0.45, 0.92
 """Until which part of the time each step may begin new work; the report has the rest."""
 
 
 def retry(kit: Kit, _event: bytes, run: Invocation) -> dict[str, object]:
     """Go on with everything. Raises the first `StoreError` once all steps had their turn; the next tick tries again."""
     tick = _Tick(kit, run, kit.clock(), kit.spool.areas())
-    steps = [tick.bring_up, tick.follow, tick.submit, tick.tell]
+    steps = [tick.bring_up, tick.resolve, tick.follow, tick.submit, tick.tell]
     for step in steps[-1:] if kit.faults else steps:
         tick.take(step)
     if tick.failures:
@@ -66,6 +67,10 @@ class _Tick:
             found["noted"] = again(kit, self.run, until)
         return dict(found)
 
+    def resolve(self) -> dict[str, object]:
+        """Ask where links lead, and have those refreshed that are new."""
+        return resolve(self.kit, self.run, self.until(LINKS_SHARE)) if "asks" in self.areas else {}
+
     def follow(self) -> dict[str, object]:
         """Ask what became of accepted calls."""
         is_there = self.areas & {"accepted", "submitted"}
@@ -73,7 +78,7 @@ class _Tick:
 
     def submit(self) -> dict[str, object]:
         """Submit what may go, also what following calls has brought."""
-        brought = any(self.summary.get(name) for name in ("noted", "failed", "prefetch_follows"))
+        brought = any(self.summary.get(name) for name in ("noted", "links_refreshed", "failed", "prefetch_follows"))
         is_there = brought or self.areas & {"waiting", "submitting", "submitted"}
         return drain(self.kit, self.run, self.until(DRAIN_SHARE)) if is_there else {}
 

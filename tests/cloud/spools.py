@@ -43,12 +43,12 @@ class Ground:
     def spool(self) -> Spool:
         """Start an instance that uses the spool: nothing is in its memory."""
         time = OssClock(self.clock.now)
-        return Spool(self._bucket(time), LEASE_SECONDS, time, self._tell)
+        return Spool(self.bucket(time), LEASE_SECONDS, time, self._tell)
 
     def leases(self, own: Callable[[], float] | None = None) -> Leases:
         """Start an instance that takes leases, by a clock of its own where one is given."""
         time = OssClock(own or self.clock.now)
-        return Leases(self._bucket(time), LEASE_SECONDS, time)
+        return Leases(self.bucket(time), LEASE_SECONDS, time)
 
     def listed(self, area: str = "") -> list[str]:
         """List what lies below an area, without the spool's prefix."""
@@ -65,10 +65,11 @@ class Ground:
         assert stored is not None
         return bytes(stored.data)
 
-    def _bucket(self, time: OssClock) -> Bucket:
+    def bucket(self, time: OssClock, name: str = "spool", prefix: str = PREFIX) -> Bucket:
+        """Make a client of a bucket."""
         adapter = RequestsAdapter(self._handle, self.clock)
         keys = KeyRing(KEYS)
-        return Bucket(ENDPOINT, REGION, "spool", PREFIX, keys, time, readers=1, adapter=adapter, signing=self.clock.now)
+        return Bucket(ENDPOINT, REGION, name, prefix, keys, time, readers=1, adapter=adapter, signing=self.clock.now)
 
     def _tell(self, event: str, **details: Any) -> None:
         self.told.append({"event": event, **details})

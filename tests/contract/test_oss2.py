@@ -13,8 +13,10 @@ import pytest
 import requests
 from oss2.models import BatchDeleteObjectVersion, BatchDeleteObjectVersionList, PartInfo
 
+from scripts.localcloud.answers import Answer
 from scripts.localcloud.clock import VirtualClock
 from scripts.localcloud.inprocess import RequestsAdapter
+from scripts.localcloud.oss.answers import rule
 from scripts.localcloud.oss.service import ObjectStore
 
 # The client asks for the time in a way that Python 3.12 deprecates.
@@ -289,6 +291,18 @@ def test_symlinks_lead_to_their_targets(bucket: oss2.Bucket) -> None:
     with pytest.raises(oss2.exceptions.ServerError) as plain:
         bucket.get_symlink("target \u4e2d")
     assert (plain.value.status, plain.value.code) == (400, "NotSymlink")
+
+
+def test_the_target_of_a_symlink_can_be_denied(bucket: oss2.Bucket, store: ObjectStore) -> None:
+    """A rule refuses to tell where links lead, and everything else goes on."""
+    store.put("site", "target", b"found")
+    store.link("site", "link", "target")
+    store.answers.append(rule(Answer("AccessDenied"), params=["symlink"]))
+    with pytest.raises(oss2.exceptions.AccessDenied):
+        bucket.get_symlink("link")
+    assert bucket.get_object("link").read() == b"found"
+    store.answers.clear()
+    assert bucket.get_symlink("link").target_key == "target"
 
 
 def test_overwriting_can_be_forbidden(bucket: oss2.Bucket) -> None:

@@ -167,6 +167,11 @@ class World:
         self.cloud.oss.put(self.options.bucket, key, data)
         return self.events[-1]
 
+    def link(self, key: str, target: str) -> dict[str, Any]:
+        """Write a symlink in the content bucket; returns the event OSS told."""
+        self.cloud.oss.link(self.options.bucket, key, target)
+        return self.events[-1]
+
     def remove(self, key: str) -> dict[str, Any]:
         """Delete an object of the content bucket; returns the event OSS told."""
         self.cloud.oss.delete(self.options.bucket, key)

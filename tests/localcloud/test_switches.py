@@ -114,6 +114,7 @@ def test_rules_come_from_a_file(tmp_path: Path) -> None:
         {"service": "cdn", "domains": ["static.example.com"], "code": "ServiceBusy", "status": 403, "times": 1},
         {"service": "cdn", "bytes_max": 40, "status": 413, "body": "<html>", "headers": {"Content-Type": "text/html"}},
         {"service": "oss", "methods": ["PUT"], "prefix": "lease/", "redirect_to": "http://elsewhere.example.org"},
+        {"service": "oss", "params": ["symlink"], "code": "AccessDenied"},
         {"service": "sls", "operations": ["PutLogs"], "record": {"url": "bad"}, "code": "PostBodyInvalid"},
     ]
     path.write_text(json.dumps(rules))
@@ -123,6 +124,8 @@ def test_rules_come_from_a_file(tmp_path: Path) -> None:
     assert cloud.cdn.verdict("RefreshObjectCaches", {"ObjectPath": "x" * 41}) == large
     answers = [cloud.oss.verdict(method, "refresh-spool", "lease/1") for method in ("PUT", "GET")]
     assert answers == [Answer(redirect_to="http://elsewhere.example.org"), None]
+    asked = [cloud.oss.verdict("GET", "content", "link", {name: ""}) for name in ("symlink", "acl")]
+    assert asked == [Answer("AccessDenied"), None]
     batches = [SlsCall(PUT_LOGS, "p", "l", [{"url": url}, {"url": "other"}]) for url in ("bad", "good")]
     assert [cloud.sls.verdict(batch) for batch in batches] == [Answer("PostBodyInvalid"), None]
 

@@ -34,12 +34,14 @@ def rule(
     methods: Collection[str] = (),
     buckets: Collection[str] = (),
     prefix: str = "",
+    params: Collection[str] = (),
     when: Callable[[Call], bool] | None = None,
     times: int | None = None,
 ) -> OssRule:
     """Answer so each request of one of `methods` to one of `buckets`; what is empty fits every request.
 
-    `prefix` is that of the key, or of the keys that a listing asks for; `when` narrows that further.
+    `prefix` is that of the key, or of the keys that a listing asks for; `params` are arguments that its query has, such
+    as `symlink`; `when` narrows that further.
     """
     wanted_methods, wanted_buckets = frozenset(methods), frozenset(buckets)
 
@@ -48,6 +50,7 @@ def rule(
             (not wanted_methods or call.method in wanted_methods)
             and (not wanted_buckets or call.bucket in wanted_buckets)
             and (call.key or call.params.get("prefix", "")).startswith(prefix)
+            and all(name in call.params for name in params)
             and (when is None or when(call))
         )
 

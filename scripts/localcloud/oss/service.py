@@ -159,6 +159,10 @@ class ObjectStore:
         """Write an object without a signature; `headers` as in `StoredObject`. It is told of."""
         return oss_write.put_directly(self._core, bucket, key, data, headers)
 
+    def link(self, bucket: str, key: str, target: str) -> StoredObject:
+        """Write a symlink to an object of the same bucket without a signature. It is told of."""
+        return oss_write.link_directly(self._core, bucket, key, target)
+
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object without a signature. It is told of."""
         core = self._core

@@ -186,6 +186,13 @@ def checked_acl(acl: str) -> str:
     return acl
 
 
+def link_directly(core: Core, bucket: str, key: str, target: str) -> StoredObject:
+    """Store a symlink without a request; it is told of like any other."""
+    item = new_object(key, b"", core.clock.now(), {"Content-Type": DEFAULT_CONTENT_TYPE})
+    link = replace(item, kind="Symlink", target=target, etag=md5_etag(target.encode()))
+    return core.store("PutSymlink", core.bucket(bucket), link, core.request_id())
+
+
 def put_directly(core: Core, bucket: str, key: str, data: bytes, headers: Mapping[str, str] | None) -> StoredObject:
     """Store an object without a request, for tests and the console; it is told of like any other."""
     kept = {"Content-Type": DEFAULT_CONTENT_TYPE, **(headers or {})}

@@ -42,11 +42,15 @@ _FOLLOWS_ALL = "\U0010fffd"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One object in a listing: its key without the prefix, when it was written (epoch seconds, by OSS), its bytes."""
+    """One object in a listing: its key without the prefix, when it was written (epoch seconds, by OSS), its bytes.
+
+    `kind` is what OSS calls its type: Normal, Multipart, Appendable or Symlink.
+    """
 
     key: str
     modified: float
     size: int = 0
+    kind: str = ""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -137,7 +141,7 @@ class Bucket:
                 return error
             return None
 
-        failures = self._each(failure, list(items.items()))
+        failures = self.each(failure, list(items.items()))
         failed = {key: error for key, error in zip(items, failures, strict=True) if error}
         if failed:
             first = next(iter(failed.values()))
@@ -174,8 +178,12 @@ class Bucket:
         wanted = list(keys)
         if bytes_max is not None:
             wanted = fitting(wanted, sizes or {}, bytes_max)
-        bodies = self._each(self.get, wanted)
+        bodies = self.each(self.get, wanted)
         return {key: body for key, body in zip(wanted, bodies, strict=True) if body is not None}
+
+    def symlink(self, key: str) -> str:
+        """Tell the key of the object to which a symlink leads."""
+        return str(self._call("ask for the target of", key, lambda full: _target(self._bucket.get_symlink(full))))
 
     def list(self, prefix: str = "", after: str = "", *, delimiter: str = "", most: int = KEYS_PER_LISTING) -> Listing:
         """List up to 1,000 objects whose key begins with `prefix` and follows `after`.
@@ -203,7 +211,9 @@ class Bucket:
             raise self._odd("list", prefix, "a listing without a date")
         self._clock.hear(date, sent, self._clock.own())
         cut = len(self.prefix)
-        entries = tuple(Entry(each.key[cut:], float(each.last_modified), each.size) for each in found.object_list)
+        entries = tuple(
+            Entry(each.key[cut:], float(each.last_modified), each.size, each.type or "") for each in found.object_list
+        )
         return Listing(entries, date, bool(found.is_truncated), tuple(each[cut:] for each in found.prefix_list))
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -241,7 +251,7 @@ class Bucket:
             raise self._odd("put", key, f"a write answered {written.status} without the object's ETag")
         return written
 
-    def _each(self, action: Callable[[Any], Any], items: Sequence[Any]) -> Sequence[Any]:
+    def each(self, action: Callable[[Any], Any], items: Sequence[Any]) -> Sequence[Any]:
         """Do something for each item, several at a time."""
         if len(items) <= 1 or self._readers <= 1:
             return [action(item) for item in items]
@@ -310,6 +320,13 @@ def _from_oss(result: Any) -> Any:
     if not result.request_id:
         raise ValueError(f"answered {result.status} without a request id")
     return result
+
+
+def _target(result: Any) -> str:
+    """Read where a symlink leads."""
+    if not _from_oss(result).target_key:
+        raise ValueError("answered without the target of the symlink")
+    return str(result.target_key)
 
 
 def _adapter(connections: int) -> HTTPAdapter:

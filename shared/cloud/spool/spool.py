@@ -1,10 +1,12 @@
 """The system's state as objects in OSS: tasks that wait, calls, what was given up, records, the leases.
 
     accepted/    calls that the CDN took; the key begins with when to ask for their status (core/task/stored.py)
+    asks/        symlinks whose target is to be asked for (links.py)
     dead/        what was given up, by day: some pieces an object, each with its reason
     events/      events that cannot be read until the settings are mended, byte for byte
+    index/       which symlinks lead to which objects (links.py)
     kept/        records that the log store did not take
-    lease/       who drains and who settles: WORK/NUMBER-held, then WORK/NUMBER-free with the books
+    lease/       who drains, who settles and who learns of links: WORK/NUMBER-held, then WORK/NUMBER-free with the books
     report/      the latest status
     submitting/  calls that are about to be made, or whose answer nobody knows
     waiting/     tasks to submit, by the reason for which they wait (core/task/notes.py)
@@ -320,7 +322,7 @@ class Spool:
             else:
                 self.accept([(codec.decode_submission(body), int(name.partition("-")[0]) / 1000)])
         except Undecodable as fault:
-            self._set_aside(key, body, fault)
+            self.set_aside(key, body, fault)
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -335,11 +337,11 @@ class Spool:
             try:
                 found[name] = decode(body)
             except Undecodable as fault:  # noqa: PERF203 - each for itself
-                self._set_aside(name, body, fault)
+                self.set_aside(name, body, fault)
                 self._bucket.delete([name])
         return found
 
-    def _set_aside(self, name: str, body: bytes, fault: Undecodable) -> None:
+    def set_aside(self, name: str, body: bytes, fault: Undecodable) -> None:
         """Keep bytes that cannot be decoded in `dead/`, and tell a person."""
         reason = f"cannot be decoded: {fault}"
         event = base64.b64encode(body).decode()

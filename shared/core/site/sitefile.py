@@ -46,6 +46,7 @@ class _SiteSpec(msgspec.Struct):
     rules: tuple[_RuleSpec, ...] = ()
     whole_domain: bool | None = None
     when_spent: WhenSpent = WhenSpent.WAIT
+    follow_links: bool = False
 
 
 class _File(msgspec.Struct):
@@ -123,6 +124,7 @@ def _made(whole: _SiteSpec) -> Site:
         spellings=whole.spellings,
         whole_domain=bool(whole.whole_domain),
         when_spent=whole.when_spent,
+        follow_links=whole.follow_links,
     )
 
 

@@ -73,7 +73,8 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """Objects of one bucket below one key prefix, and how they are served.
 
     `path` takes the place of `prefix` in URLs; "" means that URLs show whole keys. `new` is None where new objects are
-    treated like all created ones. Without `whole_domain` no task may be a whole domain.
+    treated like all created ones. Without `whole_domain` no task may be a whole domain. With `follow_links` a change of
+    an object is one of the symlinks that lead to it, too (links.py).
     """
 
     name: str
@@ -89,6 +90,7 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     spellings: tuple[Spelling, ...] = (Spelling.BROWSER, Spelling.STRICT)
     whole_domain: bool = False
     when_spent: WhenSpent = WhenSpent.WAIT
+    follow_links: bool = False
 
     @cached_property
     def encoders(self) -> tuple[Encode, ...]:
@@ -104,6 +106,10 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
         """The folder that URLs of its keys lie in at least; `/` where some lie at the top."""
         path = self.path or "/" + self.prefix
         return path[: path.rfind("/") + 1]
+
+    def serves(self, bucket: str, key: str) -> bool:
+        """Whether an object is one of this site's."""
+        return bucket == self.bucket and key.startswith(self.prefix)
 
     def rules_for(self, key: str) -> list[Rule]:
         """List the rules that are about a key, in the order of the file."""

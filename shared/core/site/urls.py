@@ -61,7 +61,7 @@ def tasks_of(change: ObjectChange, sites: Iterable[Site], provider: Provider) ->
 
 def judge(change: ObjectChange, sites: Iterable[Site], provider: Provider) -> tuple[list[Caused], list[Skipped]]:
     """Find what a change makes stale, each with the rule that asks for it; URLs of all rules and sites add up."""
-    watching = [site for site in sites if site.bucket == change.bucket and change.key.startswith(site.prefix)]
+    watching = [site for site in sites if site.serves(change.bucket, change.key)]
     if not watching:
         return [], [Skipped(change, "", f"no site serves {change.bucket}/{change.key}")]
     caused: list[Caused] = []
