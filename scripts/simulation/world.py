@@ -32,7 +32,7 @@ from scripts.simulation.people import People, served
 from scripts.simulation.runner import ProcessRunner
 from scripts.simulation.scenario import ACCOUNT_DOMAINS, DAY_SECONDS, FEW_PER_MINUTE, Scenario, raised
 from scripts.simulation.scheduler import Hub
-from scripts.simulation.sites import site_file, wants
+from scripts.simulation.sites import serves, site_file, wants
 from scripts.simulation.spending import SUBMISSIONS
 from scripts.simulation.troubles import Troubles
 from shared.settings import read_settings
@@ -197,7 +197,7 @@ class World:
             if stored:
                 book.origin[key] = stored.data
             for site in self.scenario.sites:
-                for url in served(site, key):
+                for url in served(site, key) if serves(site, key) else ():
                     book.held[url] = self.cloud.edge.held(url)
                     book.keys[url] = key
         book.ended = self.clock.now()
