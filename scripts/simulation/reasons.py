@@ -57,7 +57,7 @@ END_KNOWN_SECONDS = 120.0
 FAILED_PAUSE_FIRST_SECONDS = 60.0
 FAILED_PAUSE_FACTOR = 4.0
 FAILED_PAUSE_MAX_SECONDS = 3_600.0
-STRETCHES_MAX = 20
+STRETCHES_MAX = 500
 """How often an end is moved on for what did not ring until then."""
 TIMED = b'"triggerTime"'
 """What only the events of timers have."""
@@ -73,6 +73,7 @@ class Reasons:
         self._everywhere: dict[str, Spans] | None = None
         self._by_unit: dict[tuple[str, bool], Spans] = {}
         self._by_minute: dict[tuple[str, str], Spans] | None = None
+        self._failures: dict[str, list[float]] | None = None
 
     def of_all(self) -> Named:
         """Give what holds up every change: faults, a lease that nobody holds, and a timer that does not ring."""
@@ -97,9 +98,26 @@ class Reasons:
         return self._by_minute.get((form, domain), Spans())
 
     def of_failures(self, rows: Iterable[Row]) -> Spans:
-        """Give when submissions ran that failed at the CDN, and the pauses after them."""
+        """Give when submissions ran that failed at the CDN, and the pauses after that and after it was noticed.
+
+        That a failure was noticed late is no reason: what came between is left to the others.
+        """
         failed = [row for row in rows if row.status == FAILED]
-        return Spans(Span(row.accepted, row.finish + _pause(number)) for number, row in enumerate(failed))
+        spans = [Span(row.accepted, row.finish + _pause(number)) for number, row in enumerate(failed)]
+        for number, row in enumerate(failed):
+            noticed = min((time for time in self._noticed(row.path) if time >= row.finish), default=None)
+            if noticed is not None:
+                spans.append(Span(noticed, noticed + _pause(number)))
+        return Spans(spans)
+
+    def _noticed(self, url: str) -> list[float]:
+        """Give when the functions told that a submission of a URL had failed."""
+        if self._failures is None:
+            self._failures = defaultdict(list)
+            for record in self._facts.book.records:
+                if record["result"] == "deferred" and record.get("code") == FAILED:
+                    self._failures[record.get("url", "")].append(float(record["time"]))
+        return self._failures[url]
 
     def of_troubles(self, want: Want, since: float) -> Spans:
         """Give when something that persists holds up a change that began to wait at `since`."""
@@ -170,7 +188,8 @@ def _silence(facts: Facts) -> Iterator[Span]:
     first = rings[0] if rings else facts.book.ended
     yield Span(facts.book.scenario.start, first)
     for ring, following in pairwise([*rings, facts.book.ended]):
-        yield Span(ring + ROUND_SECONDS, following)
+        if following > ring + ROUND_SECONDS:  # the ring after that is for what a round has to learn first
+            yield Span(ring + ROUND_SECONDS, following + ROUND_SECONDS)
 
 
 def _rings(facts: Facts) -> Iterator[float]:

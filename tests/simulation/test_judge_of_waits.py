@@ -170,10 +170,13 @@ def test_each_fault_explains_for_its_own_time() -> None:
 
 
 def test_a_silent_timer_explains_but_rings_that_come_to_nothing_do_not() -> None:
-    """Without a ring an hour is explained; with rings in it, each counts as a minute for which there is none."""
+    """Without a ring an hour is explained, and the round after it; rings that follow on one another explain nothing."""
     assert [] == Told().rings(3_600).change("a", 0).accepts("a", 3_601).unexplained()
     assert [] == Told().rings(1_800, 3_600).change("a", 0).accepts("a", 3_601).unexplained()
-    assert ["a"] == Told().rings(0, 1_200, 2_400, 3_600).change("a", 0).accepts("a", 3_601).unexplained()
+    assert [] == Told().rings(0, 1_200, 2_400).change("a", 0).accepts("a", 2_461).unexplained()
+    assert ["a"] == Told().rings(0, 60, 120, 180, 240).change("a", 0).accepts("a", 241).unexplained()
+    late = Told().rings(0, 1_200, 1_260, 1_320, 1_380, 1_440, 1_500).change("a", 0)
+    assert ["a"] == late.accepts("a", 1_500).unexplained()
 
 
 def test_a_failure_explains_its_run_and_its_pause() -> None:
