@@ -288,8 +288,18 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
         return found
 
     def accepted(self, task_ids: tuple[str, ...], request_id: str, now: float) -> Submission:
-        """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded."""
-        newest = tuple(self.newest.values())
+        """What the spool keeps once the CDN took this call: older tasks of a URL have ended as superseded.
+
+        A URL may be refreshed for several objects: the removal of one takes no prefetch from the others.
+        """
+        last = self.newest
+        asked = {
+            task.url for task in self.tasks if task.then_prefetch and task.cause.source != last[task.url].cause.source
+        }
+        newest = tuple(
+            msgspec.structs.replace(task, then_prefetch=task.then_prefetch or url in asked)
+            for url, task in last.items()
+        )
         followed = {task.this_try for task in newest}
         covered = tuple(sorted({task.this_try for task in self.tasks} - followed))
         return Submission(msgspec.structs.replace(self, tasks=newest), task_ids, request_id, now, covered)

@@ -140,6 +140,18 @@ def test_of_one_second_s_changes_the_one_that_asks_for_a_prefetch_is_followed(or
     assert {task.this_try for task in (older, removal, asks)} == made.tries
 
 
+@pytest.mark.parametrize(("key", "follows"), [("b", True), ("a", False)])
+def test_the_removal_of_one_object_takes_no_prefetch_from_another_s_change(key: str, follows: bool) -> None:  # noqa: FBT001 - a table
+    """Both are served under the URL; a prefetch for what was removed itself is not asked for."""
+    url = "https://a.example.com/latest"
+    asks = msgspec.structs.replace(make_task(url, key=key, time=NOW - 1), then_prefetch=True)
+    removal = make_task(url, key="a", lane=Lane.REMOVED)
+    other = make_task("https://a.example.com/b", key="c")
+    made = batch(asks, removal, other).accepted(("1",), "R", NOW)
+    assert {url: follows, other.url: False} == {task.url: task.then_prefetch for task in made.batch.tasks}
+    assert (asks.this_try,) == made.covered
+
+
 def test_an_accepted_call_keeps_what_it_was() -> None:
     """Ids, request and time are the answer's; the batch is the call's, with the newest task of each URL."""
     old, new = (make_task("https://a.example.com/a", time=NOW - age) for age in (9, 0))
