@@ -18,15 +18,21 @@ Change = list[tuple[CodeType, CodeType]]
 
 
 def change_of(old: CodeType, new: CodeType) -> Change | None:
-    """Tell what two modules' functions differ by; None where more than their functions differs."""
-    if _is_function(old) and _is_function(new):
+    """Tell what two modules' functions differ by, those within others too; None where more than functions differs."""
+    if _is_function(old) != _is_function(new):
+        return None
+    if _is_function(old):
         if old == new:
             return []
-        return [(old, new)] if old.co_freevars == new.co_freevars else None
-    if _is_function(old) or _is_function(new) or _itself(old) != _itself(new):
+        own = [(old, new)]
+    else:
+        own = []
+    inner = (list(_inner(old)), list(_inner(new)))
+    is_like = old.co_freevars == new.co_freevars if own else _itself(old) == _itself(new)
+    if not is_like or len(inner[0]) != len(inner[1]):
         return None
-    found = [change_of(*pair) for pair in zip(_inner(old), _inner(new), strict=True)]
-    return None if None in found else [pair for change in found if change for pair in change]
+    found = [change_of(*pair) for pair in zip(*inner, strict=True)]
+    return None if None in found else own + [pair for change in found if change for pair in change]
 
 
 def _is_function(code: CodeType) -> bool:
@@ -54,13 +60,16 @@ class Functions:
                 self._there[_place(each.__code__)].append(each)
 
     def apply(self, change: Change) -> None:
-        """Let functions be what a change makes of them. Raises `LookupError` where one of them is not there."""
+        """Let functions be what a change makes of them. Raises `LookupError` where none of them is there."""
+        changed = 0
         for old, new in change:
             found = [each for each in self._there.get(_place(old), ()) if each.__code__ == old]
-            if not found:
-                raise LookupError(f"no function {old.co_name} of {old.co_filename}:{old.co_firstlineno}")
+            changed += len(found)
             for each in found:
                 each.__code__ = new
+        if not changed:
+            names = ", ".join(f"{old.co_name} of {old.co_filename}:{old.co_firstlineno}" for old, _ in change)
+            raise LookupError(f"no function is there: {names}")
 
 
 def _place(code: CodeType) -> tuple[str, int, str]:

@@ -162,7 +162,8 @@ def _shared_out(free: Sequence[CdnTask], targets: Sequence[Target]) -> dict[Targ
     left = [target for target in targets if target not in found]
     rows = [row for row in free if all(row.url != target.url for target in targets)]
     if len(rows) >= len(left):
-        found.update((target, row.task_id) for target, row in zip(left, rows, strict=False))
+        for number, target in enumerate(left):
+            found[target] = rows[number].task_id
     return found
 
 

@@ -114,7 +114,7 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         books, day = self, day_of(now, provider)
         books = books.lift(*(slot for slot, hold in self.holds.items() if now - hold.due > HOLD_FORGOTTEN_SECONDS))
         if books.remaining and day_of(books.read_at, provider) != day:
-            books = msgspec.structs.replace(books, read_at=0.0, remaining={}, spent_at={})
+            books = msgspec.structs.replace(books, read_at=0.0, remaining={})
         if books.day != day:
             quotas = [slot for slot in books.holds if slot.startswith(Why.QUOTA.value)]
             books = msgspec.structs.replace(books.lift(*quotas), day=day, spent={})

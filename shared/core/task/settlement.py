@@ -61,8 +61,8 @@ def _unfinished(submission: Submission, rows: Rows) -> set[Alike]:
     found = set()
     for target in targets:
         own = rows.of(target)
-        is_told = any(row.url == target.url for row in own) or len(own) >= counts[alike(target)]
-        if not (own and is_told) or any(row.state is RowState.RUNNING for row in own):
+        enough = 1 if own and own[0].url == target.url else counts[alike(target)]
+        if len(own) < enough or any(row.state is RowState.RUNNING for row in own):
             found.add(alike(target))
     return found
 

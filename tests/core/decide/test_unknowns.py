@@ -335,3 +335,46 @@ def test_names_that_lie_in_the_spool_never_change() -> None:
     assert {digest(call.batch.id)[:8]} == {task.part for task in moved(decision, State.WAITING)}
     assert [digest(call.batch.id, "part")] == [submission.batch.id for submission, _ in decision.accepts]
     assert ("NotCarriedOut", 0.0) == (NOTHING, Asked(call.key, call.batch).since)
+
+
+# -- two spellings of one URL, which a list may show decoded ------------------------------------------------
+
+BROWSER, STRICT = f"https://{A}/x%20@", f"https://{A}/x%20%40"
+DECODED = f"https://{A}/x @"
+
+
+def spelled(*rows: tuple[str, str], known: tuple[Submission, ...] = ()) -> dict[str, str]:
+    """Ask about a call for both spellings; which of them was found, and under which id."""
+    two = [make_task(BROWSER), make_task(STRICT)]
+    listed = [row(url, task_id, NOW - 59 + number) for number, (url, task_id) in enumerate(rows)]
+    decision = looked_up(asked(two, listed, is_none=True), known=known)
+    sent_again = {move.task.url for move in decision.moves if move.state is State.WAITING}
+    found = {task.url: ",".join(made.task_ids) for made, _ in decision.accepts for task in made.batch.tasks}
+    assert sent_again.isdisjoint(found)
+    assert {BROWSER, STRICT} == sent_again | set(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([(DECODED, "7"), (DECODED, "7")], {BROWSER: "7", STRICT: "7"}),
+        ([(DECODED, "7"), (DECODED, "7"), (DECODED, "7")], {BROWSER: "7", STRICT: "7"}),
+        ([(DECODED, "7")], {}),
+        ([(BROWSER, "7")], {BROWSER: "7"}),
+        ([(STRICT, "7")], {STRICT: "7"}),
+        ([(STRICT, "7"), (DECODED, "7")], {BROWSER: "7", STRICT: "7"}),
+        ([(STRICT, "7"), (BROWSER, "7")], {BROWSER: "7", STRICT: "7"}),
+    ],
+)
+def test_rows_speak_for_as_many_spellings_as_there_are(rows: list[tuple[str, str]], found: dict[str, str]) -> None:
+    """One row of a decoded URL may be of either; to send both again loses nothing."""
+    assert found == spelled(*rows)
+
+
+def test_what_another_call_has_made_of_one_spelling_is_not_taken_for_the_other() -> None:
+    """Whether the list spells it or not."""
+    other = sent(make_task(BROWSER, time=NOW - 90), created=NOW - 55, ids=("9",), request_id="")
+    assert {STRICT: "9"} == spelled((STRICT, "9"), (BROWSER, "9"), known=(other,))
+    assert {} == spelled((DECODED, "9"), (DECODED, "9"), known=(other,))
+    assert {BROWSER: "9", STRICT: "9"} == spelled((DECODED, "9"), (DECODED, "9"), (DECODED, "9"), known=(other,))

@@ -20,6 +20,7 @@ from shared.core.plan.books import (
     Quota,
     day_of,
     day_start,
+    is_free,
     minute_of,
     minute_start,
     next_reset,
@@ -28,6 +29,7 @@ from shared.core.plan.books import (
 )
 from shared.core.plan.limits import Limits
 from shared.core.task.model import Batch, Form, Kind, Lane
+from shared.core.task.notes import Place, notes_of
 from shared.core.task.waits import (
     REFRESH,
     quota_of,
@@ -185,6 +187,18 @@ def test_a_reading_that_may_not_show_what_was_just_spent_is_no_raise(age: float,
     books = Books().with_reading(READING, NOW, FREE).after(batch(f"https://{A}/1", f"https://{A}/2"), NOW, CDN)
     later = books.with_reading(Quota({"url": 100, "directory": 10}, {"url": read, "directory": 12}), NOW + age, FREE)
     assert {"url": left, "directory": 12} == later.remaining
+
+
+def test_readings_may_be_five_minutes_behind() -> None:
+    """Nobody says how old they are."""
+    assert READING_BEHIND_SECONDS == 300
+
+
+def test_a_full_minute_holds_only_what_waits_for_it() -> None:
+    """A domain's trouble has its own hold."""
+    key = notes_of([(make_task(f"https://{A}/1"), Place(trouble_of("url", A)))])
+    full = Books(minute=minute_of(NOW), in_minute={"url": {A: 1_000}})
+    assert all(is_free(each.key, full, FREE, CDN, NOW) for each in key)
 
 
 def test_a_reading_outweighs_a_refusal_and_a_day_that_is_over() -> None:

@@ -18,6 +18,7 @@ from shared.core.task.rows import (
     Rows,
     RowState,
     is_row_of,
+    names_in_list,
     plain_url,
     task_from_row,
 )
@@ -257,3 +258,13 @@ def test_what_nobody_asks_for_is_not_asked_for() -> None:
     } == msgspec.to_builtins(Prefetch())
     assert (("",), "") == (Accepted(("",)).task_ids, Accepted(("",)).request_id)
     assert "" == row(U).description
+
+
+def test_spellings_of_a_url_have_a_name_in_common() -> None:
+    """By it a call is found whose rows may be another's; each has its own name beside it."""
+    urls = ("https://h.example.com/a@b", "https://h.example.com/a%40b", "https://h.example.com/c")
+    names = [names_in_list(Target(Kind.REFRESH, Form.FILE, url)) for url in urls]
+    assert names[0][1] == names[1][1] != names[2][1]
+    assert [Target(Kind.REFRESH, Form.FILE, url).name for url in urls] == [name for name, _ in names]
+    assert names[0][0] == names[0][1]
+    assert names[0][1] != names_in_list(Target(Kind.PREFETCH, Form.FILE, urls[0]))[1]

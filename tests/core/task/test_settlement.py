@@ -122,3 +122,20 @@ def test_a_prefetch_that_follows_is_named_by_its_refresh_and_its_call() -> None:
     assert prefetch_after(one, "call") == prefetch_after(one, "call")
     names = [prefetch_after(task, call).id for task, call in ((one, "call"), (one, "later"), (other, "call"))]
     assert 4 == len({one.id, *names})
+
+
+@pytest.mark.parametrize(
+    ("names", "done"),
+    [
+        (("x%20@", "x%20%40"), 2),
+        (("x @", "x @"), 2),
+        (("x @",), 0),
+        (("x%20@",), 0),
+        ((), 0),
+    ],
+)
+def test_spellings_that_look_alike_are_finished_together(names: tuple[str, ...], done: int) -> None:
+    """The row of one is not taken for the other's, and neither is let go before: its row would be taken then."""
+    both = (make_task(A + "x%20@"), make_task(A + "x%20%40"))
+    found = settlement(submission(*both), [row(name) for name in names], NOW, CDN)
+    assert (done, 2 - done) == (len(found.done), len(found.running))
