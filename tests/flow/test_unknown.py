@@ -124,11 +124,22 @@ def test_rows_may_spell_a_url_otherwise(spelling: str, *, lost: bool) -> None:
     world.cloud.cdn.rows.spelling = SPELLINGS[spelling]
     if lost:
         _answer(world, AMBIGUOUS["dropped"])
-    keys = ["plain.html", "two words.html", "文件/图.png", "a+b%20c.css", "x(1).js"]
+    keys = ["plain.html", "two words.html", "文件/图.png", "a+b%20c.css", "x (1).js"]
     world.limited_deliver([world.put(key) for key in keys])
     world.limited_minutes(12)
-    twice = ["a+b%20c.css", "x(1).js"]  # which browsers and SDKs spell differently
+    twice = ["a+b%20c.css", "x (1).js"]  # which browsers and SDKs spell differently
     assert len([*keys, *twice]) == len(world.submitted_urls()) == world.results()["done"]
+    assert [] == world.spool("waiting/") + world.spool("submitting/") + world.spool("accepted/")
+
+
+def test_rows_that_may_all_be_of_one_spelling_do_not_speak_for_the_other() -> None:
+    """Decoded, the strict spelling is written as the browser's: it goes again, for a unit, rather than be lost."""
+    world = _world()
+    world.cloud.cdn.rows.spelling = SPELLINGS["percent_decoded"]
+    _answer(world, AMBIGUOUS["dropped"])
+    world.limited_deliver(world.put("x(1).js"))
+    world.limited_minutes(12)
+    assert [_url("x%281%29.js"), _url("x%281%29.js"), _url("x(1).js")] == sorted(world.submitted_urls())
     assert [] == world.spool("waiting/") + world.spool("submitting/") + world.spool("accepted/")
 
 

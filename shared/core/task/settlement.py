@@ -61,8 +61,9 @@ def _unfinished(submission: Submission, rows: Rows) -> set[Alike]:
     found = set()
     for target in targets:
         own = rows.of(target)
-        enough = 1 if own and own[0].url == target.url else counts[alike(target)]
-        if len(own) < enough or any(row.state is RowState.RUNNING for row in own):
+        is_spelled = bool(own) and own[0].url == target.url
+        is_told = is_spelled or len(own) >= counts[alike(target)]
+        if not is_told or any(row.state is RowState.RUNNING for row in own):
             found.add(alike(target))
     return found
 
