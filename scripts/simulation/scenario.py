@@ -156,7 +156,8 @@ def _urls(sites: tuple[Site, ...], actions: list[Action]) -> list[str]:
     asked = {(want.form, want.url) for each in changes for want in wants(sites, each.key, told[each.what])}
     domains = Counter((form, url.split("/")[2]) for form, url in asked)
     many = {name for name, count in domains.items() if count >= SOUND_BESIDE_MIN and name[1] in ACCOUNT_DOMAINS}
-    return sorted({url for form, url in asked if (form, url.split("/")[2]) in many})
+    alone = {url for form, url in asked if (form, url.split("/")[2]) not in many}
+    return sorted({url for _, url in asked} - alone)
 
 
 def _tight(limits: Limits, environment: dict[str, str]) -> tuple[Limits, dict[str, str]]:
