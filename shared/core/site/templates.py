@@ -61,7 +61,9 @@ def fault_of(template: str, use: str) -> str:
         _text_fault(path, _WHOLE_PATH),
         _query_fault(query, path) if mark else "",
     ]
-    told = list(dict.fromkeys(filter(None, faults))) or list(filter(None, [_use_fault(path, mark, use)]))
+    told = list(dict.fromkeys(filter(None, faults))) or list(
+        filter(None, [_joint_fault(path) or _use_fault(path, mark, use)])
+    )
     return f"{template!r:.80} {'; and '.join(told)}" if told else ""
 
 
@@ -100,6 +102,18 @@ def _braces_fault(path: str) -> str:
             return f"names {{{name:.20}}}; " + (f"write {{{close}}}" if close else f"known are {known}")
     if {"{", "}"} & set(_BRACES.sub("", path)):
         return "has a brace without its other half; as a character it is %7B or %7D"
+    return ""
+
+
+def _joint_fault(path: str) -> str:
+    """Tell what is wrong where placeholders meet what stands beside them."""
+    sample = "/a/x.html"
+    filled = filler(path)(sample)
+    if "//" in filled:
+        made = f"of {sample} it makes {filled:.60}"
+        return f"has `//`: {made}; {{url}}, {{dir}} and {{folder}} begin with `/`, and {{dir}} ends with it"
+    if has_dot_segments(filled):
+        return "has a segment `.` or `..`, which clients take away before they ask"
     return ""
 
 

@@ -89,6 +89,23 @@ def test_what_cannot_work_is_refused_with_what_to_write(template: str, use: str,
     assert told in fault_of(template, use)
 
 
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{dir}/x", "/a//x"),
+        ("/{dir}{stem}", "//a/x"),
+        ("{dir}{url}", "/a//a/x.html"),
+        ("//elsewhere.example/x", "//elsewhere.example/x"),
+        ("{dir}/", "/a//"),
+        ("{dir}../x", "segment `.` or `..`"),
+    ],
+)
+def test_what_placeholders_make_with_their_neighbours_is_looked_at(template: str, told: str) -> None:
+    """A folder that ends with `/` needs no other; and nothing leads out of it."""
+    for use in ("urls", "directories"):
+        assert told in fault_of(template, use)
+
+
 def test_all_that_is_wrong_with_a_template_is_told_at_once() -> None:
     """One reading mends it."""
     assert "says nothing of the path; write '{url}?x=%zz'; and has a `%`" in fault_of("x=%zz", URLS)
