@@ -5,7 +5,7 @@ Rules:
 1. It has a lease of its own: to ask OSS holds back no drain, and nobody else rewrites the index meanwhile.
 2. The index is read after the answers have come and written at once.
 3. An ask that OSS does not answer is put off, behind all others, and a person is told; it holds back nothing.
-4. What comes again and what is refreshed is durable before the index and before the ask is deleted.
+4. What comes again is durable before the index, and all that follows from an ask before the ask is deleted.
 
 Why no change is lost stands in core/site/links.py.
 """
