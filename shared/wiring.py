@@ -186,11 +186,9 @@ def _sites(path: Path) -> tuple[Site, ...]:
                 return sites
         from shared.core.site.sitefile import read_sites  # noqa: PLC0415 - a built package does without YAML
 
-        return read_sites(text.decode(), str(path))
+        return read_sites(text, str(path))
     except OSError as error:
         raise Invalid("settings", [f"SITES_FILE {path}: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise Invalid("settings", [f"SITES_FILE {path}: not UTF-8 at byte {error.start}"]) from error
 
 
 def assemble(

@@ -25,11 +25,9 @@ def main(code: Path) -> int:
         name = f"functions/{path.name}"
         text = path.read_bytes()
         try:
-            sites = read_sites(text.decode(), name)
+            sites = read_sites(text, name)
         except Invalid as error:
             faults += [f"{name}: {fault}" for fault in error.faults]
-        except UnicodeDecodeError as error:
-            faults.append(f"{name}: not UTF-8 at byte {error.start}")
         else:
             path.with_name(path.name + SUFFIX).write_bytes(compiled(text, sites))
             for warning in warnings_of(sites):

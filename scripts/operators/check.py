@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,19 +15,24 @@ from scripts.operators.faults import plain, say
 from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.core.checked import Invalid
 from shared.core.site.doubts import warnings_of
+from shared.core.site.patternfaults import KEY_BYTES_MAX
 from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Site
 from shared.core.site.spelling import has_dot_segments
-from shared.core.site.urls import judge, own_paths
-from shared.core.task.model import Action, ObjectChange, Task
+from shared.core.site.urls import Caused, judge, own_paths
+from shared.core.task.model import Action, ObjectChange
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/*")
 CODE = Path(__file__).parents[2] / "functions"
 SIZE = 2
 """Of the object that is written, in bytes: a new one has grown by all of it."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What one task would ask for. `units` is 0 where another line's unit covers it."""
+    """What one task would ask for. `units` is 0 where another line's unit covers it.
+
+    `instead` says why it is a directory where another form was asked for.
+    """
 
     key: str
     kind: str
@@ -35,6 +41,7 @@ class Line(msgspec.Struct, frozen=True):
     units: int
     site: str
     rule: str
+    instead: str
 
 
 @click.command()
@@ -68,9 +75,13 @@ def check(
     sites = _sites(path)
     for warning in warnings_of(sites):
         say(f"warning: {warning}")
-    asked = [*keys, *(_lines(keys_from) if keys_from else ())]
+    asked = [_key(key) for key in (*keys, *(_lines(keys_from) if keys_from else ()))]
     action = Action.REMOVED if removed else Action.CREATED
-    buckets = [bucket] if bucket else list(dict.fromkeys(site.bucket for site in sites))
+    buckets = list(dict.fromkeys(site.bucket for site in sites))
+    if bucket:
+        if bucket not in buckets:
+            raise click.UsageError(f"No site serves the bucket {bucket!r:.80}; the file names {', '.join(buckets)}.")
+        buckets = [bucket]
     for key in asked:
         changes = [_change(key, action, each, is_new=new) for each in buckets]
         _tell(key, list(_of(changes, sites)), as_json=as_json)
@@ -87,23 +98,43 @@ def _path(file: Path | None) -> Path:
 def _sites(path: Path) -> tuple[Site, ...]:
     """Read a site file; ends the program with every fault, a line each."""
     try:
-        return read_sites(path.read_text(encoding="utf-8"), str(path))
+        return read_sites(path.read_bytes(), str(path))
     except Invalid as error:
         for fault in error.faults:
             say(f"{path}: {fault}")
-    except UnicodeDecodeError as error:
-        say(f"{path}: not UTF-8 at byte {error.start}")
     except OSError as error:
         say(f"{path} cannot be read: {error.strerror}")
     raise click.exceptions.Exit(1)
 
 
 def _lines(path: Path) -> list[str]:
+    shown = "the standard input" if str(path) == "-" else str(path)
     try:
-        with click.open_file(str(path if str(path) == "-" else _path(path)), encoding="utf-8") as lines:
-            return [line.rstrip("\r\n") for line in lines if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{path} cannot be read: {error}") from error
+        with click.open_file(str(path if str(path) == "-" else _path(path)), "rb") as lines:
+            data: bytes = lines.read()
+    except OSError as error:
+        raise click.UsageError(f"{shown} cannot be read: {error.strerror}") from error
+    try:
+        return [line.removesuffix("\r") for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise click.UsageError(f"{shown}: line {line} is not UTF-8, as keys are") from error
+
+
+def _key(text: str) -> str:
+    """Take a text for a key. Raises `UsageError` where no key is like that."""
+    if found := _URL.match(text):
+        key = text[found.end() :].partition("?")[0]
+        raise click.UsageError(f"{text!r:.200} is a URL; name the key that lies behind it, such as {key!r:.200}.")
+    if text.startswith("/"):
+        raise click.UsageError(f"{text!r:.200}: keys begin with no `/`; write {text.lstrip('/')!r:.200}.")
+    if len(text.encode(errors="replace")) > KEY_BYTES_MAX:
+        raise click.UsageError(f"{text!r:.80}… is longer than a key can be, {KEY_BYTES_MAX} bytes.")
+    return text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _change(key: str, action: Action, bucket: str, *, is_new: bool) -> ObjectChange:
@@ -119,13 +150,22 @@ def _of(changes: Iterable[ObjectChange], sites: Sequence[Site]) -> Iterator[Line
         for skip in skipped:
             say(f"{change.key}: " + (f"site {skip.site}: " if skip.site else "") + skip.reason)
         for each in caused:
-            yield _line(each.task, each.rule, 0 if each.task.target in seen else 1)
+            yield _line(each, 0 if each.task.target in seen else 1)
             seen.add(each.task.target)
 
 
-def _line(task: Task, rule: str, units: int) -> Line:
-    target = task.target
-    return Line(task.cause.key, target.kind.value, target.form.value, target.url, units, task.site, rule)
+def _line(caused: Caused, units: int) -> Line:
+    task, target = caused.task, caused.task.target
+    return Line(
+        key=task.cause.key,
+        kind=target.kind.value,
+        form=target.form.value,
+        url=target.url,
+        units=units,
+        site=task.site,
+        rule=caused.rule,
+        instead=caused.instead,
+    )
 
 
 def _tell(key: str, lines: Sequence[Line], *, as_json: bool) -> None:
@@ -133,19 +173,21 @@ def _tell(key: str, lines: Sequence[Line], *, as_json: bool) -> None:
         for line in lines:
             click.echo(json.dumps(msgspec.structs.asdict(line)))
         return
-    click.echo(f"{plain(key)}: {sum(line.units for line in lines)} units")
+    click.echo(f"{plain(key)}: {_count(sum(line.units for line in lines), 'unit')}")
     for line in lines:
         what = f"{line.kind} {'' if line.form == 'file' else line.form + ' '}".ljust(24)
         why = f"site {line.site}" + (
             f", {line.rule}" if line.rule.startswith("rules[") else f", rule {line.rule}"
         ) * bool(line.rule)
         click.echo(f"  {line.units}  {what}{plain(line.url)}  ({plain(why)})")
+        if line.instead:
+            click.echo(f"     instead, since {plain(line.instead)}")
 
 
 def _summary(path: Path, sites: Sequence[Site], keys: Sequence[str]) -> None:
     """Say what the file holds, and how many keys clients write in more than one way."""
     rules = sum(len(site.rules) for site in sites)
-    click.echo(f"{path} is in order: {len(sites)} sites, {rules} rules")
+    click.echo(f"{path} is in order: {_count(len(sites), 'site')}, {_count(rules, 'rule')}")
     own = [(key, own_paths(key, site)) for key in keys for site in sites if key.startswith(site.prefix)]
     twice = {key for key, paths in own if len(paths) > 1}
     if keys:

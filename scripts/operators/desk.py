@@ -66,9 +66,9 @@ def connect(environ: Mapping[str, str], local: Path | None = None) -> wiring.Ins
 
 def _sites(path: Path) -> tuple[Site, ...]:
     try:
-        return read_sites(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"SITES_FILE {path} cannot be read: {error}") from error
+        return read_sites(path.read_bytes(), str(path))
+    except OSError as error:
+        raise Fault(f"SITES_FILE {path} cannot be read: {error.strerror}") from error
 
 
 def _ready(path: Path) -> dict[str, str]:

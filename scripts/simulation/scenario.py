@@ -180,7 +180,13 @@ QUERIES = KeyRule(keys=("**/a/**",), every_query=("{url}",))
 PAGES = KeyRule(keys=("3.html", "5.html"), every_query=("{dir}",))
 HASHED = KeyRule(keys=("www/a/b/*",), new="ignore")
 KEY_RULES = (STYLES, CLEAN, BARE, FOLDERS, ALIAS, QUERIES, PAGES, HASHED)
-SPELLINGS = (("browser", "strict"), ("browser", "strict"), ("strict",), ("browser",), ("strict", "raw", "lower-case"))
+SPELLINGS = (
+    ("browser", "strict"),
+    ("browser", "strict"),
+    ("strict",),
+    ("browser", "component"),
+    ("strict", "raw", "lower-case"),
+)
 
 
 def _sites(rng: Random, more: Random) -> tuple[Site, ...]:

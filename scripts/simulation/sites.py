@@ -19,7 +19,7 @@ BROWSERS_SEND = UNRESERVED | frozenset("!$&'()*+,;=:@|[]")
 URL_CHARACTERS_MAX = 1_024
 
 REFRESH, PREFETCH, BOTH, IGNORE = "refresh", "prefetch", "refresh-then-prefetch", "ignore"
-BROWSER, STRICT, RAW, LOWER_CASE = "browser", "strict", "raw", "lower-case"
+BROWSER, STRICT, COMPONENT, RAW, LOWER_CASE = "browser", "strict", "component", "raw", "lower-case"
 FILE, DIRECTORY, EVERY_QUERY = "file", "directory", "ignoreparams"
 SOME_QUERY = "?nobody=listed&this=1"
 """A query that readers use where every one is said to be refreshed."""
@@ -120,9 +120,10 @@ def fits(pattern: str, key: str) -> bool:
 
 def spelled(text: str, spelling: str) -> list[str]:
     """Write a path as one kind of client does."""
-    if spelling in {STRICT, LOWER_CASE}:
-        digits = "%{:02X}" if spelling == STRICT else "%{:02x}"
-        return ["".join(each if each in UNRESERVED else _hex(each, digits) for each in text)]
+    if spelling in {STRICT, COMPONENT, LOWER_CASE}:
+        digits = "%{:02x}" if spelling == LOWER_CASE else "%{:02X}"
+        kept = UNRESERVED | frozenset("!'()*") if spelling == COMPONENT else UNRESERVED
+        return ["".join(each if each in kept else _hex(each, digits) for each in text)]
     written = "".join(
         each if each in BROWSERS_SEND or (spelling == RAW and _is_raw(each)) else _hex(each) for each in text
     )

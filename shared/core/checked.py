@@ -52,7 +52,8 @@ def _check(value: Any, wanted: Any, where: str, faults: list[Fault], strict: boo
     try:
         return msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as fault:
-        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {shown(value)}"))
+        hint = f'; write "{value}"' if wanted is str and isinstance(value, (int, float)) else ""
+        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {shown(value)}{hint}"))
         return None
 
 
@@ -68,6 +69,7 @@ def _branch(value: Any, wanted: Any) -> Any:
 def _check_items(value: Any, item: Any, where: str, faults: list[Fault], strict: bool) -> Any:  # noqa: FBT001 - as in `check`
     if not isinstance(value, list):
         hint = f"; write [{shown(value)}]" if isinstance(value, str) else ""
+        hint = "; put `- ` before the first line of each item" if isinstance(value, dict) and value else hint
         faults.append(Fault(where, f"expected a list, got {shown(value)}{hint}"))
         return None
     return tuple(_check(each, item, f"{where}[{index}]", faults, strict) for index, each in enumerate(value))
@@ -96,7 +98,7 @@ def _check_struct(value: Any, wanted: Any, where: str, faults: list[Fault], stri
 def shown(value: Any) -> str:
     """Show a value in a sentence: the beginning of it, or its type where it cannot be written."""
     try:
-        return f"{value!r:.60}"
+        return "nothing" if value is None else f"{value!r:.60}"
     except (ValueError, RecursionError):
         return f"a very large {type(value).__name__}"
 
@@ -107,8 +109,10 @@ def _join(where: str, name: str) -> str:
 
 def _sentence(fault: Exception, wanted: Any) -> str:
     arms = [wanted, *typing.get_args(wanted)]
-    if wanted is bool:
+    if bool in arms:
         return "expected true or false"
+    if wanted is str:
+        return "expected a text"
     known = [each.value for arm in arms if isinstance(arm, type) and issubclass(arm, Enum) for each in arm]
     if known and "enum" in str(fault):
         return f"expected one of {', '.join(map(str, known))}"

@@ -104,8 +104,42 @@ def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
     result = check(tmp_path, "sites.yml", "--json", "--key", "a.tmp", "--removed")
     assert ["twin"] == [each["site"] for each in lines(result)]
     assert "a.tmp: site web: rule exclude ignores removed objects that match '*.tmp'" in result.stderr
-    other = check(tmp_path, "sites.yml", "--json", "--key", "a.tmp", "--bucket", "other")
-    assert ("", "cdnctl: a.tmp: no site serves other/a.tmp\n") == (other.stdout, other.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--key", "a", "--bucket", "other"], "No site serves the bucket 'other'; the file names acme-web."),
+        (["--key", "/a.css"], "'/a.css': keys begin with no `/`; write 'a.css'."),
+        (
+            ["--key", "https://www.example.com/a.css?v=1"],
+            "is a URL; name the key that lies behind it, such as 'a.css'.",
+        ),
+        (["--key", "x" * 1_024], "is longer than a key can be, 1023 bytes."),
+        (["--keys-from", "keys.bin"], "keys.bin: line 2 is not UTF-8, as keys are"),
+        (["--keys-from", "none.txt"], "none.txt cannot be read: No such file or directory"),
+    ],
+)
+def test_what_is_no_key_is_told(tmp_path: Path, arguments: list[str], told: str) -> None:
+    """Status 2, with what to write."""
+    (tmp_path / "keys.bin").write_bytes(b"a\nb\xff\n")
+    result = check(tmp_path, "sites.yml", *arguments)
+    assert 2 == result.exit_code
+    assert told in result.stderr
+
+
+def test_what_goes_as_a_directory_says_why(tmp_path: Path) -> None:
+    """A name that is too long for a URL, of which nothing is left but its folder."""
+    key = "docs/" + "中" * 339
+    result = check(tmp_path, "sites.yml", "--key", key)
+    assert "1  refresh directory       https://www.example.com/docs/" in result.stdout
+    assert "     instead, since https://www.example.com/docs/%E4%B8%AD" in result.stdout
+    assert "… is 3080 characters long, of at most 1024\n" in result.stdout
+    top = check(tmp_path, "sites.yml", "--key", "中" * 339)
+    assert (
+        "… is 3075 characters long, of at most 1024; it could only go with all of https://www.example.com/"
+        in top.stderr
+    )
 
 
 def test_new_objects_may_ask_for_something_else(tmp_path: Path) -> None:

@@ -32,11 +32,26 @@ def _all_placeholders(site: Site) -> bool:
 
 
 def _same_names(sites: Sequence[Numbered]) -> Iterator[Fault]:
-    seen: set[str] = set()
+    seen: dict[str, tuple[int, Site]] = {}
     for number, site in sites:
-        if site.name in seen:
-            yield Fault(f"sites[{number}]", f"two sites are called {site.name!r:.80}; give each its own `name`")
-        seen.add(site.name)
+        before, other = seen.setdefault(site.name, (number, site))
+        if before == number:
+            continue
+        if site == other:
+            what = f"says the same as sites[{before}]; leave one of them away"
+        elif site.name == default_name(site.bucket, site.prefix) == default_name(other.bucket, other.prefix):
+            what = (
+                f"has the bucket and prefix of sites[{before}]; write its domains and rules there, "
+                "or give each its own `name`"
+            )
+        else:
+            what = f"two sites are called {site.name!r:.80}; give each its own `name`"
+        yield Fault(f"sites[{number}]", what)
+
+
+def default_name(bucket: str, prefix: str) -> str:
+    """Name a site that has no name of its own by what it serves."""
+    return f"{bucket}:{prefix}" if prefix else bucket
 
 
 def _cache_keys(sites: Sequence[Numbered]) -> Iterator[Fault]:

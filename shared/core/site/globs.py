@@ -155,6 +155,20 @@ def may_lie_below(pattern: str, prefix: str) -> bool:
     return parts.is_floating or Automaton(parts).may_begin(prefix)
 
 
+def is_wild(pattern: str) -> bool:
+    """Whether a pattern stands for more than one name."""
+    return "*" in pattern or "?" in pattern
+
+
+def sample_of(pattern: str, prefix: str) -> str:
+    """Make a key below a prefix that a pattern fits, as plain as can be."""
+    parts = parts_of(pattern)
+    fills = {"**/": "a/", "**": "a/b", "*": "a", "?": "a"}
+    made = "".join(text + fills.get(wild, "") for text, wild in zip(parts.texts, (*parts.wilds, ""), strict=True))
+    folder = prefix[: prefix.rfind("/") + 1]
+    return folder + made if parts.is_floating else made
+
+
 def folders_min(pattern: str) -> int:
     """Count the folders that a key lies in at least if a pattern fits it."""
     parts = parts_of(pattern)

@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Collection
 
-from shared.core.site.globs import may_lie_below
+from shared.core.site.domains import domain_name
+from shared.core.site.globs import is_wild, may_lie_below
+from shared.core.site.regexfaults import regex_fault
 
 KEY_BYTES_MAX = 1_023
 
-_REGEX_SIGNS = (
-    (re.compile(r"^\^"), "`^`"),
-    (re.compile(r"\$$"), "`$`"),
-    (re.compile(r"\\"), "a backslash"),
-    (re.compile(r"\.\+"), "`.+`"),
-    (re.compile(r"\((?:\?|[^()]*\|)"), "a group in parentheses"),
-    (re.compile(r"\[(?:\^|[A-Za-z0-9]-[A-Za-z0-9])"), "a set of characters"),
-    (re.compile(r"\{\d*,?\d*\}"), "a count in braces"),
-)
+_QUOTES = "\"'`\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\xab\xbb\u2039\u203a"
+"""Straight ones, and those that word processors make of them."""
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*/*")
+_QUERY = re.compile(r"\?[\w.-]+=.*", re.DOTALL)
+_DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 _CHOICE = re.compile(r"\{[^{}]*,[^{}]*\}")
 _PLACEHOLDER = re.compile(r"\{(?:url|dir|folder|name|stem)\}")
 _DOTFILES = re.compile(r"(?<=[^*]/)\.\*")
+_ENDING = re.compile(r"\.\w{1,5}")
 
 
-def pattern_fault(pattern: str, prefix: str) -> str:
-    """Tell why a pattern fits no key below a prefix, or others than was meant; nothing where it may be right."""
-    fault = _shape_fault(pattern) or _prefix_fault(pattern, prefix)
+def key_fault(text: str) -> str:
+    """Tell why no key is, or begins with, a text; nothing where one may."""
+    bare = text.strip()
+    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
+        return f'has quotes as a part of it; write "{bare[1:-1]:.80}", in the straight quotes that YAML takes away'
+    if bare != text:
+        return f"begins or ends with a space; write {bare!r:.80}, and `?` for a space that a key has there"
+    if found := _URL.match(text):
+        return f"is a URL, and keys begin with neither a scheme nor a host; write {text[found.end() :] or '**'!r:.80}"
+    if len(text.encode(errors="replace")) > KEY_BYTES_MAX:
+        return "is longer than a key can be, 1,023 bytes"
+    if _DOTS.search(text):
+        better = posixpath.normpath("/" + text).lstrip("/") + "/" * text.endswith("/")
+        return f"has a segment `.` or `..`, which leads nowhere in a key; write {better.lstrip('/') or '**'!r:.80}"
+    return ""
+
+
+def pattern_fault(pattern: str, prefix: str, domains: Collection[str] = ()) -> str:
+    """Tell why a pattern fits no key below a prefix, or others than was meant; nothing where it may be right.
+
+    `domains` are those of the site, with which no key begins.
+    """
+    fault = _shape_fault(pattern) or _folder_fault(pattern, domains) or _prefix_fault(pattern, prefix)
     return f"{pattern!r:.80} {fault}" if fault else ""
 
 
@@ -33,33 +54,64 @@ def pattern_doubt(pattern: str) -> str:
     if _DOTFILES.search(pattern):
         better = _DOTFILES.sub("**", pattern, count=1)
         return f"{pattern!r:.80}: `.*` fits names that begin with a dot; everything below the folder is {better!r:.80}"
-    return ""
+    if is_wild(pattern) and pattern.endswith("/") and pattern.strip("*/"):
+        fits = "fits only objects that stand for folders themselves"
+        return f"{pattern!r:.80} {fits}; what is in these folders is {pattern + '**'!r:.80}"
+    if is_wild(pattern) or "/" in pattern:
+        return ""
+    only = f"{pattern!r:.80} fits only objects of that very name"
+    if _ENDING.fullmatch(pattern):
+        return f"{only}; names that end so are {'*' + pattern!r:.80}"
+    return "" if "." in pattern else f"{only}; what is in such a folder is {pattern + '/**'!r:.80}"
 
 
 def _shape_fault(pattern: str) -> str:
-    faults = [
-        (not pattern.strip("/"), "is no pattern; `**` fits every key"),
-        (len(pattern.encode(errors="replace")) > KEY_BYTES_MAX, "is longer than a key can be, 1,023 bytes"),
-        (
-            pattern.startswith("!"),
-            "begins with `!`, which takes nothing back here; put what is ignored under `exclude`",
-        ),
-        (pattern.startswith("./"), f"begins with `./`, as no key does; write {pattern[1:]!r:.80} for the top"),
-    ]
-    faults += [(sign.search(pattern) is not None, _regex_fault(pattern, what)) for sign, what in _REGEX_SIGNS]
     better = _PLACEHOLDER.sub("*", pattern)
-    faults += [
-        (_CHOICE.search(pattern) is not None, "has a choice in braces, which patterns have not; write one for each"),
-        (better != pattern, f"has a part of a path in braces; write {better!r:.80}"),
-    ]
-    return next((fault for is_so, fault in faults if is_so), "")
-
-
-def _regex_fault(pattern: str, sign: str) -> str:
-    return (
-        f"looks like a regular expression ({sign}); patterns have `*`, `?` and `**`: write {_glob(pattern)!r:.80},"
-        " and `?` where a key has this very character"
+    faults = (
+        "is no pattern; `**` fits every key" if not pattern.strip("/") else "",
+        "begins with `!`, which takes nothing back here; put what is ignored under `exclude`"
+        if pattern.startswith("!")
+        else "",
+        f"begins with `./`, as no key does; write {pattern[1:]!r:.80} for the top" if pattern.startswith("./") else "",
+        key_fault(pattern),
+        regex_fault(pattern),
+        "has a choice in braces, which patterns have not; write one for each" if _CHOICE.search(pattern) else "",
+        f"has a part of a path in braces; write {better!r:.80}" if better != pattern else "",
+        _query_fault(pattern),
+        _several_fault(pattern),
     )
+    return next(filter(None, faults), "")
+
+
+def _query_fault(pattern: str) -> str:
+    if not (found := _QUERY.search(pattern)):
+        return ""
+    bare, query = pattern[: found.start()] or "**", "{url}" + found[0]
+    return f'has a query, as no key does; write {bare!r:.80} under `keys`, and "{query:.80}" under `urls`'
+
+
+def _several_fault(pattern: str) -> str:
+    """Find lists in one text: parts of which each is a pattern by its wildcard, or ends names."""
+    for sign in (",", ";", "|", None):
+        parts = [part.strip() for part in pattern.split(sign)]
+        is_list = all(part.startswith("*.") or ("*" in part and sign is not None) for part in parts)
+        if len(parts) > 1 and is_list:
+            written = ", ".join(f'"{part:.40}"' for part in parts[:4])
+            return f"is {len(parts)} patterns in one text; write {written}"
+    return ""
+
+
+def _folder_fault(pattern: str, domains: Collection[str]) -> str:
+    first, mark, rest = pattern.lstrip("/").partition("/")
+    if mark and domain_name(first) in domains:
+        return f"begins with a domain, as no key does; write {rest or '**'!r:.80}"
+    if pattern.endswith("/") and not is_wild(pattern):
+        below = pattern + "**"
+        anywhere = f"; in any folder it is {'**/' + below!r:.80}" if pattern.count("/") == 1 else ""
+        return (
+            f"fits only the object that stands for the folder itself; write {below!r:.80} for what is in it{anywhere}"
+        )
+    return ""
 
 
 def _prefix_fault(pattern: str, prefix: str) -> str:
@@ -70,14 +122,3 @@ def _prefix_fault(pattern: str, prefix: str) -> str:
         f"can never fit: it is held against whole keys, and those of this site begin with {prefix!r:.80}; "
         f"write {prefix + ('' if prefix.endswith('/') else '*/') + inner!r:.120}"
     )
-
-
-def _glob(regex: str) -> str:
-    """Guess the pattern that a simple regular expression stands for."""
-    text = regex.removeprefix("^").removesuffix("$")
-    text = re.sub(r"\((?:\?:)?([^()|]*)\|[^()]*\)", r"\1", text)
-    text = re.sub(r"\[[^\]]*\][*+?]?", "*", text)
-    text = re.sub(r"\\[dwDWsS][*+?]?|\{[\d,]+\}", "*", text)
-    text = re.sub(r"/\.[*+](?=$)", "/**", text)
-    text = re.sub(r"\.[*+]", "*", text)
-    return re.sub(r"\\(.)", r"\1", text) or "**"

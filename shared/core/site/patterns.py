@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 
-from shared.core.site.globs import fits
+from shared.core.site.globs import fits, is_wild
 
 Numbered = list[tuple[int, str]]
 
@@ -40,9 +40,9 @@ class Index:
 def _sign(pattern: str) -> str:
     """Name what every key has that a pattern fits: a name, a folder with its `/`, or an extension."""
     *folders, last = pattern.removeprefix("/").split("/")
-    if last and not _is_wild(last):
+    if last and not is_wild(last):
         return last
-    if named := next((folder for folder in folders if folder and not _is_wild(folder)), ""):
+    if named := next((folder for folder in folders if folder and not is_wild(folder)), ""):
         return named + "/"
     tail = last[max(last.rfind("*"), last.rfind("?")) + 1 :]
     dot = tail.rfind(".")
@@ -55,7 +55,3 @@ def _signs(key: str) -> frozenset[str]:
     *folders, last = key.split("/")
     dot = last.rfind(".")
     return frozenset([last, *(folder + "/" for folder in folders), *(["*" + last[dot:]] if dot >= 0 else [])])
-
-
-def _is_wild(text: str) -> bool:
-    return "*" in text or "?" in text

@@ -1,4 +1,4 @@
-"""A text of YAML in; plain data, and the line of each path in it, out: texts, numbers, lists and mappings, no more.
+"""A file of YAML in; plain data, and the line of each path in it, out: texts, numbers, lists and mappings, no more.
 
 What YAML could be besides (dates, sets, bytes, tags of programs) and what its reader stumbles over are faults with
 their line, never another exception.
@@ -13,6 +13,8 @@ import yaml
 
 from shared.core.checked import Fault, Invalid
 
+BYTES_MAX = 2_000_000
+"""Of a file: some 30,000 rules, which take half a minute to read."""
 NODES_MAX = 100_000
 """Of a document with its aliases followed; a few that contain each other can stand for billions."""
 
@@ -24,8 +26,37 @@ _KINDS: dict[type[yaml.Node], frozenset[str]] = {
 _PREFIX = "tag:yaml.org,2002:"
 _NEEDS_QUOTES = re.compile(r"(?:^|[\s\[,])(([*!&@%`{])[^\s,\]]*)")
 """What begins with a sign that means something to YAML, such as `*.tmp`, `{url}!thumb` and `!thumb`."""
+_TAB = re.compile(r"\s*\t")
+_BYTE_ORDER_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_REMEDIES = (
+    ("could not find expected ':'", True, "behind the name of a field come `:` and a space"),
+    (
+        "mapping values are not allowed",
+        False,
+        "put a text that has `: ` in quotes, and indent alike what belongs together",
+    ),
+    ("expected <block end>", False, "indent the fields of one thing alike"),
+    ("unexpected end of stream", True, "close the quotes that begin there"),
+    ("expected ',' or", True, "put commas between, and close the bracket or brace that begins there"),
+    ("but found '<stream end>'", True, "close the bracket or brace that begins there"),
+)
+"""What PyYAML says, whether the line to look at is where that began, and what to do."""
 _STUMBLES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What PyYAML lets through from the conversions that it makes."""
+
+
+def text_of(data: bytes, source: str) -> str:
+    """Decode a file. Raises `Invalid`, with `source` as its subject, where that cannot be done, or it is too large."""
+    if len(data) > BYTES_MAX:
+        raise Invalid(source, [f"is {len(data)} bytes long, of at most {BYTES_MAX}; patterns say much in few rules"])
+    for mark, name in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            raise Invalid(source, [f"line 1: is {name}; save the file as UTF-8"])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Invalid(source, [f"line {line}: not UTF-8 at byte {error.start}; save the file as UTF-8"]) from None
 
 
 def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) -> Any:
@@ -44,10 +75,7 @@ def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) ->
     except RecursionError:
         raise Invalid(source, ["not usable: it is nested too deeply, or an alias contains itself"]) from None
     except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        hint = _hint(text.split("\n"), mark.line) if mark else ""
-        raise Invalid(source, [f"{where}not YAML: {getattr(fault, 'problem', None) or fault}{hint}"]) from None
+        raise Invalid(source, [_sentence(fault, text.split("\n"))]) from None
     except _STUMBLES as fault:
         raise Invalid(source, [f"line {loader.line + 1}: not YAML: {type(fault).__name__}: {fault}"]) from None
     finally:
@@ -108,7 +136,8 @@ class _Walk:
         """Tell why a node by itself is no plain data; nothing where it is."""
         tag = node.tag.removeprefix(_PREFIX)
         if tag not in _KINDS[type(node)]:
-            return f"YAML takes it for !!{tag:.60}; put it in quotes, or leave the tag away"
+            shown = tag if tag.startswith("!") else "!!" + tag
+            return f"YAML takes it for {shown:.60}; put it in quotes, or leave the tag away"
         if not isinstance(node, yaml.ScalarNode) or tag == "merge":
             return ""
         if node.value.encode("utf-8", "ignore").decode() != node.value:
@@ -120,11 +149,23 @@ class _Walk:
         return ""
 
 
-def _hint(lines: list[str], number: int) -> str:
-    """Say what probably lacks quotes in the line that could not be read, or in the one before it."""
-    near = [lines[place] for place in (number, number - 1) if 0 <= place < len(lines)]
-    found = next(filter(None, map(_NEEDS_QUOTES.search, near)), None)
-    return f'; put what begins with `{found[2]}` in quotes: "{found[1]:.60}"' if found else ""
+def _sentence(fault: yaml.YAMLError, lines: list[str]) -> str:
+    """Say what cannot be read, in which line, and what to write there: in it, where that began, or the one before."""
+    problem = getattr(fault, "problem", None) or str(fault)
+    if (mark := getattr(fault, "problem_mark", None)) is None:
+        return f"not YAML: {problem}"
+    number = mark.line
+    if number < len(lines) and _TAB.match(lines[number]):
+        return f"line {number + 1}: not YAML: it begins with a tab; indent with spaces"
+    for near in (number, number - 1):
+        if 0 <= near < len(lines) and (found := _NEEDS_QUOTES.search(lines[near])):
+            hint = f'put what begins with `{found[2]}` in quotes: "{found[1]:.60}"'
+            return f"line {near + 1}: not YAML: {problem}; {hint}"
+    began = getattr(fault, "context_mark", None)
+    for sign, is_where_it_began, hint in _REMEDIES:
+        if sign in problem:
+            return f"line {(began if is_where_it_began and began else mark).line + 1}: not YAML: {problem}; {hint}"
+    return f"line {number + 1}: not YAML: {problem}"
 
 
 def _number(character: str | int) -> int:

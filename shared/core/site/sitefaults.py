@@ -11,9 +11,9 @@ from typing import Any
 
 from shared.core.checked import Fault
 from shared.core.site.domains import domain_fault, domain_name
-from shared.core.site.globs import folders_min
-from shared.core.site.patternfaults import KEY_BYTES_MAX, pattern_fault
-from shared.core.site.sites import Rule, Site
+from shared.core.site.globs import folders_min, is_wild
+from shared.core.site.patternfaults import key_fault, pattern_fault
+from shared.core.site.sites import EXCLUDE, INCLUDE, INDEX, Rule, Site
 from shared.core.site.templates import DIRECTORIES, EVERY_QUERY, URLS, fault_of, filler, literal_path_fault
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -40,8 +40,11 @@ def text_faults(spec: dict[str, Any], where: str) -> Iterator[Fault]:
     if prefix.startswith("/"):
         what = f"begins with `/`, as no key does; write {prefix.lstrip('/')!r:.80}"
         yield Fault(f"{where}.prefix", f"{prefix!r:.80} {what}")
-    if len(prefix.encode(errors="replace")) > KEY_BYTES_MAX:
-        yield Fault(f"{where}.prefix", "is longer than a key can be, 1,023 bytes")
+    elif fault := key_fault(prefix):
+        yield Fault(f"{where}.prefix", f"{prefix!r:.80} {fault}")
+    elif is_wild(prefix):
+        what = "is no pattern, but what keys begin with; wildcards stand in `include` and in `keys` of rules: write"
+        yield Fault(f"{where}.prefix", f"{prefix!r:.80} {what} {re.split('[*?]', prefix)[0]!r:.80}")
     if (path and (fault := literal_path_fault(path))) or (path and (fault := _joint_fault(prefix, path))):
         yield Fault(f"{where}.path", fault)
 
@@ -64,8 +67,10 @@ def list_faults(spec: dict[str, Any], where: str) -> Iterator[Fault]:
     """Find what types cannot say about the lists of a site: domains, patterns, spellings, rules."""
     yield from _domain_faults(spec.get("domains"), f"{where}.domains")
     prefix = spec.get("prefix") if isinstance(spec.get("prefix"), str) else ""
+    named = [each.get("name") if isinstance(each, dict) else each for each in _items(spec.get("domains"))]
+    domains = [domain_name(name) for name in named if isinstance(name, str)]
     for field in ("include", "exclude"):
-        yield from _pattern_faults(spec.get(field), f"{where}.{field}", str(prefix))
+        yield from _pattern_faults(spec.get(field), f"{where}.{field}", str(prefix), domains)
     spellings = spec.get("spellings")
     if isinstance(spellings, list):
         if not spellings:
@@ -75,24 +80,26 @@ def list_faults(spec: dict[str, Any], where: str) -> Iterator[Fault]:
                 yield Fault(f"{where}.spellings[{place}]", f"{each!r:.60} is listed twice")
     for place, rule in enumerate(_items(spec.get("rules"))):
         if isinstance(rule, dict):
-            yield from _rule_faults(rule, f"{where}.rules[{place}]", str(prefix))
+            yield from _rule_faults(rule, f"{where}.rules[{place}]", str(prefix), domains)
 
 
-def _rule_faults(rule: dict[str, Any], where: str, prefix: str) -> Iterator[Fault]:
+def _rule_faults(rule: dict[str, Any], where: str, prefix: str, domains: list[str]) -> Iterator[Fault]:
     if not any(rule.get(field) not in (None, []) for field in _SAYS):
         yield Fault(where, f"says nothing; give it one of {', '.join(_SAYS)}")
+    if rule.get("name") in {EXCLUDE, INDEX, INCLUDE}:
+        yield Fault(f"{where}.name", f"{rule['name']!r} is what logs call a short form; choose another")
     if rule.get("keys") == []:
         yield Fault(f"{where}.keys", "names no key; leave it away if every key is meant")
-    yield from _pattern_faults(rule.get("keys"), f"{where}.keys", prefix)
+    yield from _pattern_faults(rule.get("keys"), f"{where}.keys", prefix, domains)
     for use in (URLS, EVERY_QUERY, DIRECTORIES):
         for place, template in enumerate(_items(rule.get(use))):
             if isinstance(template, str) and (fault := fault_of(template, use)):
                 yield Fault(f"{where}.{use}[{place}]", fault)
 
 
-def _pattern_faults(patterns: Any, where: str, prefix: str) -> Iterator[Fault]:
+def _pattern_faults(patterns: Any, where: str, prefix: str, domains: list[str]) -> Iterator[Fault]:
     for place, pattern in enumerate(_items(patterns)):
-        if isinstance(pattern, str) and (fault := pattern_fault(pattern, prefix)):
+        if isinstance(pattern, str) and (fault := pattern_fault(pattern, prefix, domains)):
             yield Fault(f"{where}[{place}]", fault)
 
 
@@ -138,7 +145,7 @@ def _may_be_whole(template: str, rule: Rule, site: Site) -> bool:
 
 def rule_number(rule: Rule, site: Site) -> int:
     """Tell which of the rules in the file this is: short forms stand before and behind them."""
-    shorts = sum(each.name in {"exclude", "index"} for each in site.rules[: site.rules.index(rule)])
+    shorts = sum(each.name in {EXCLUDE, INDEX} for each in site.rules[: site.rules.index(rule)])
     return site.rules.index(rule) - shorts
 
 

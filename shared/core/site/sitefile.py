@@ -1,4 +1,4 @@
-"""The text of a site file (YAML) in, sites out, or every fault of the file at once with line and path."""
+"""A site file (YAML) in, sites out, or every fault of the file at once with line and path."""
 
 from __future__ import annotations
 
@@ -7,26 +7,15 @@ from typing import Any
 
 import msgspec
 
-from shared.core.checked import Fault, Invalid, check
-from shared.core.site.conflicts import conflicts
+from shared.core.checked import Fault, Invalid, check, shown
+from shared.core.site.conflicts import conflicts, default_name
 from shared.core.site.domains import domain_name
-from shared.core.site.plainyaml import plain
+from shared.core.site.plainyaml import plain, text_of
 from shared.core.site.sitefaults import ACTIONS, list_faults, text_faults, whole_domain_faults
-from shared.core.site.sites import Domain, Rule, Site, Then, ThenRemoved, WhenSpent
+from shared.core.site.sites import EXCLUDE, INCLUDE, INDEX, Domain, Rule, Site, Then, ThenRemoved, WhenSpent
 from shared.core.site.spelling import Spelling
 from shared.core.site.templates import DIRECTORIES, EVERY_QUERY, URLS
 from shared.core.site.words import meant
-
-
-class _RuleSpec(msgspec.Struct):
-    name: str = ""
-    keys: tuple[str, ...] = ()
-    urls: tuple[str, ...] = ()
-    every_query: tuple[str, ...] = ()
-    directories: tuple[str, ...] = ()
-    created: Then | None = None
-    removed: ThenRemoved | None = None
-    new: Then | None = None
 
 
 class _SiteSpec(msgspec.Struct):
@@ -43,7 +32,7 @@ class _SiteSpec(msgspec.Struct):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     index: str = ""
-    rules: tuple[_RuleSpec, ...] = ()
+    rules: tuple[Rule, ...] = ()
     whole_domain: bool | None = None
     when_spent: WhenSpent = WhenSpent.WAIT
     follow_links: bool = False
@@ -53,15 +42,13 @@ class _File(msgspec.Struct):
     sites: tuple[_SiteSpec, ...]
 
 
-def read_sites(text: str, source: str = "site file") -> tuple[Site, ...]:
+def read_sites(file: str | bytes, source: str = "site file") -> tuple[Site, ...]:
     """Read a site file. Raises `Invalid` with all of its faults; `source` names the file in the message."""
     lines: dict[str, int] = {}
     faults: list[Fault] = []
-    read = plain(text, source, lines, faults)
+    read = plain(file if isinstance(file, str) else text_of(file, source), source, lines, faults)
     if not isinstance(read, dict) or not isinstance(read.get("sites"), list) or not read["sites"]:
-        if not faults:
-            faults.append(Fault("", "expected a list of at least one site under `sites:`"))
-        raise Invalid(source, _located(faults, lines))
+        raise Invalid(source, _located(faults or [_no_sites(read)], lines))
     check(_known({**read, "sites": []}, _File, "", faults), _File, "", faults)
     numbered = [
         (number, site)
@@ -72,6 +59,23 @@ def read_sites(text: str, source: str = "site file") -> tuple[Site, ...]:
     if faults:
         raise Invalid(source, _located(faults, lines))
     return tuple(site for _, site in numbered)
+
+
+def _no_sites(read: Any) -> Fault:
+    """Tell why what was read is no list of sites, and what to write."""
+    wanted = "a site file begins with `sites:`, and below it `  - bucket: …` for each site"
+    if read is None:
+        return Fault("", f"nothing in the file; {wanted}")
+    if not isinstance(read, dict):
+        return Fault("", f"expected a mapping, got {shown(read)}; {wanted}")
+    if "sites" in read:
+        sites = read["sites"]
+        hint = "put `- ` before the first field of each site" if isinstance(sites, dict) and sites else wanted
+        return Fault("sites", f"expected a list of at least one site, got {shown(sites)}; {hint}")
+    for name in read:
+        if meant(str(name), ["sites"]):
+            return Fault(f"{name!s:.100}", "unknown field; did you mean 'sites'?")
+    return Fault("", f"no field `sites`, but {shown(list(read))}; {wanted}")
 
 
 def _site(spec: Any, where: str, faults: list[Fault]) -> Site | None:
@@ -98,7 +102,7 @@ def _rule(spec: Any, where: str, faults: list[Fault]) -> Any:
     """Leave out of a rule what would be told twice."""
     if not isinstance(spec, dict):
         return spec
-    spec = _actions(_known(spec, _RuleSpec, where, faults), where, faults)
+    spec = _actions(_known(spec, Rule, where, faults), where, faults)
     for use in (URLS, EVERY_QUERY, DIRECTORIES):
         for place, each in enumerate(spec[use] if isinstance(spec.get(use), list) else []):
             if isinstance(each, dict) and list(each.values()) == [None]:
@@ -111,7 +115,7 @@ def _rule(spec: Any, where: str, faults: list[Fault]) -> Any:
 
 def _made(whole: _SiteSpec) -> Site:
     return Site(
-        name=whole.name or whole.bucket + (":" + whole.prefix if whole.prefix else ""),
+        name=whole.name or default_name(whole.bucket, whole.prefix),
         bucket=whole.bucket,
         domains=tuple(_domain(domain) for domain in whole.domains),
         prefix=whole.prefix,
@@ -132,14 +136,13 @@ def _rules(whole: _SiteSpec) -> Iterator[Rule]:
     """Give the rules of a site; `exclude`, `index` and `include` are short for some."""
     if whole.exclude:
         ignore, ignore_removed = Then.IGNORE, ThenRemoved.IGNORE
-        yield Rule("exclude", whole.exclude, created=ignore, removed=ignore_removed, new=ignore)
+        yield Rule(EXCLUDE, whole.exclude, created=ignore, removed=ignore_removed, new=ignore)
     if whole.index:
-        yield Rule("index", (whole.index,), urls=("{dir}",))
+        yield Rule(INDEX, (whole.index,), urls=("{dir}",))
     for number, spec in enumerate(whole.rules):
-        fields = {name: getattr(spec, name) for name in spec.__struct_fields__ if name != "name"}
-        yield Rule(spec.name or f"rules[{number}]", **fields)
+        yield spec if spec.name else msgspec.structs.replace(spec, name=f"rules[{number}]")
     if whole.include:
-        yield Rule("include", whole.include, created=whole.created, removed=whole.removed, new=whole.new)
+        yield Rule(INCLUDE, whole.include, created=whole.created, removed=whole.removed, new=whole.new)
 
 
 def _domain(domain: str | Domain) -> Domain:

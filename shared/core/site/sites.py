@@ -12,6 +12,9 @@ from shared.core.site.patterns import Index
 from shared.core.site.spelling import Encode, Spelling, encoders
 from shared.core.task.model import Action, ObjectChange
 
+EXCLUDE, INDEX, INCLUDE = "exclude", "index", "include"
+"""Names of the rules that short forms of a site file stand for."""
+
 
 class Then(str, Enum):
     """What a change asks for."""
@@ -49,7 +52,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     `urls`, `every_query` and `directories` are templates, see templates.py; None leaves a decision to later rules.
     """
 
-    name: str
+    name: str = ""
     keys: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
     every_query: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from shared.core.task.provider import Provider
 
 _SLASHES_OF_A_DOMAIN = "https://host/".count("/")
 
-NOT_PREFETCHED = "the CDN prefetches no directories and no URLs this long"
+NOT_PREFETCHED = "the CDN prefetches no directories"
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -38,10 +38,14 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class Caused(msgspec.Struct, frozen=True):
-    """A task, and the rule of the site that asks for its URL; none where that is the object's own."""
+    """A task, and the rule of the site that asks for its URL; none where that is the object's own.
+
+    `instead` says why the task is a directory where another form was asked for.
+    """
 
     task: Task
     rule: str = ""
+    instead: str = ""
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -125,11 +129,15 @@ def _caused(
                     target = Target(Kind.PREFETCH, Form.FILE, url, provider=provider.name)
                     yield Caused(_task(cause, site, target, Lane.PREFETCH), each.rule)
                 else:
-                    reasons[NOT_PREFETCHED] = None
+                    reasons[(each.spelling == 0 and _too_long(url, most)) or NOT_PREFETCHED] = None
                 continue
             form, reached = refreshable(each.form, url, domain, most)
+            instead = _why_instead(url, most) if reached != url else ""
             if form is Form.DIRECTORY and is_whole_domain(reached) and not site.whole_domain:
-                reasons[f"{url:.200} could only go with all of {reached}, which takes `whole_domain: true`"] = None
+                what = (
+                    f"{instead}; it could only go with all of {reached}" if instead else f"{reached} is all of a domain"
+                )
+                reasons[f"{what}, which takes `whole_domain: true`"] = None
                 continue
             follow = then is Then.REFRESH_THEN_PREFETCH and form is Form.FILE and prefetchable(url, most)
             target = Target(Kind.REFRESH, form, reached, provider=provider.name)
@@ -141,7 +149,18 @@ def _caused(
                 follow=follow and each.spelling == 0,
                 or_directory=_or_directory(form, reached, site, most),
             )
-            yield Caused(task, each.rule)
+            yield Caused(task, each.rule, instead)
+
+
+def _why_instead(url: str, characters_max: int) -> str:
+    """Say why a URL itself cannot be refreshed."""
+    keyed = "is on a domain with a custom cache key, of which the CDN refreshes directories only"
+    return _too_long(url, characters_max) or f"{url} {keyed}"
+
+
+def _too_long(url: str, characters_max: int) -> str:
+    length = _length(url)
+    return f"{url:.120}… is {length} characters long, of at most {characters_max}" if length > characters_max else ""
 
 
 def _lane(change: ObjectChange, stale: Stale) -> Lane:

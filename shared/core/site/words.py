@@ -9,6 +9,7 @@ CHARACTERS_MAX = 100
 """Of a word that is compared with the known ones: comparing takes the square of it."""
 
 _ALIKE: dict[str, str] = {
+    "site": "sites",
     "domain": "domains",
     "host": "domains",
     "hosts": "domains",

@@ -24,13 +24,28 @@ def warnings(fields: str) -> list[str]:
         ("spellings: [browser, lower-case]", "the spelling lower-case hits"),
         ("rules: [{every_query: ['{url}']}]", "so that is refreshed beside it"),
         ("rules: [{directories: ['/a/']}]", "each change of any key costs a directory unit"),
+        ("rules: [{keys: ['a/**'], directories: ['/a/']}]", "each change of a key that fits costs a directory unit"),
+        ("rules: [{keys: ['a/**'], every_query: ['{url}']}]", "each change of a key that fits costs a unit of every q"),
+        ("rules: [{keys: [a/b], directories: ['{url}/']}]", "is a folder of the object's own name; the one that it"),
+        (
+            "prefix: site",
+            "its prefix 'site' takes keys such as site-old/a.js and site.html, too; write `prefix: site/`",
+        ),
+        ("exclude: [img]", "'img' fits only objects of that very name; what is in such a folder is 'img/**'"),
+        ("exclude: [.jpg]", "'.jpg' fits only objects of that very name; names that end so are '*.jpg'"),
+        ("exclude: ['**/tmp/']", "fits only objects that stand for folders themselves; what is in these folders is"),
+        (
+            "include: ['*.css']\n    rules: [{keys: ['*.js', a.css], urls: ['{url}?v']}]",
+            "rule rules[0]: keys such as 'a.js' are ignored, since no pattern of `include` fits them; add '*.js' there",
+        ),
+        ("include: ['*.css']\n    index: index.html", "rule index: keys such as 'index.html' are ignored"),
         ("rules: [{keys: ['img/.*'], created: ignore}]", "everything below the folder is 'img/**'"),
     ],
 )
 def test_what_may_surprise_is_told(fields: str, told: str) -> None:
     """With the site's name, and the rule's."""
     (warning,) = warnings(fields)
-    assert warning.startswith("site content: ")
+    assert warning.startswith(("site content: ", "site content:site: "))
     assert told in warning
 
 
@@ -43,7 +58,17 @@ def test_a_custom_cache_key_is_dear() -> None:
     assert "each change costs a directory unit on a.example.com, of which there are 100 a day by default" in warning
 
 
-@pytest.mark.parametrize("fields", ["created: ignore", "exclude: ['*.tmp', '.git/**', '**/.*']", "index: index.html"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "created: ignore",
+        "exclude: ['*.tmp', '.git/**', '**/.*', '**/', '.htaccess']",
+        "index: index.html",
+        "whole_domain: true\n    rules: [{keys: [/index.html], directories: [/]}]",
+        "prefix: docs/v\n    path: /v",
+        "include: ['*.css', a/**]\n    rules: [{keys: [a/b/*.js], urls: ['{url}?v']}, {keys: [b/*], created: refresh}]",
+    ],
+)
 def test_plain_sites_are_not_doubted(fields: str) -> None:
     """A warning that is always there is read by nobody."""
     assert [] == warnings(fields)

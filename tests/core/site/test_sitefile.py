@@ -166,8 +166,8 @@ def test_the_message_begins_with_the_file() -> None:
 # lines of one site below its domains (line 4 on) -> where, and a part of what is said
 FAULTS = [
     ("prefix: /docs/", "line 4: sites[0].prefix: '/docs/' begins with `/`, as no key does; write 'docs/'"),
-    (f"prefix: {'x' * 1_024}", "line 4: sites[0].prefix: is longer than a key can be"),
-    ("prefix: 5", "line 4: sites[0].prefix: expected `str`, got 5"),
+    (f"prefix: {'x' * 1_024}", f"line 4: sites[0].prefix: '{'x' * 79} is longer than a key can be"),
+    ("prefix: 5", 'line 4: sites[0].prefix: expected a text, got 5; write "5"'),
     ("scheme: ftp", "line 4: sites[0].scheme: 'ftp' is neither http nor https"),
     ("path: img/", "line 4: sites[0].path: 'img/' must begin with `/`"),
     ("path: /a b/", "line 4: sites[0].path: '/a b/' has ' ', which must be percent-encoded: %20"),
@@ -191,10 +191,10 @@ FAULTS = [
     ("spellings: [raw, raw]", "line 4: sites[0].spellings[1]: 'raw' is listed twice"),
     (
         "spellings: [utf-8]",
-        "line 4: sites[0].spellings[0]: expected one of browser, strict, raw, lower-case, got 'utf-8'",
+        "line 4: sites[0].spellings[0]: expected one of browser, strict, component, raw, lower-case, got 'utf-8'",
     ),
     ("include: '*.jpg'", "line 4: sites[0].include: expected a list, got '*.jpg'; write ['*.jpg']"),
-    ("include:\n    - a\n    - 7", "line 6: sites[0].include[1]: expected `str`, got 7"),
+    ("include:\n    - a\n    - 7", 'line 6: sites[0].include[1]: expected a text, got 7; write "7"'),
     ("exclude: {a: b}", "line 4: sites[0].exclude: expected a list, got {'a': 'b'}"),
     (
         "include: ['^img/.*$']",
@@ -207,6 +207,40 @@ FAULTS = [
     ("exclude: ['*.{jpg,png}']", "line 4: sites[0].exclude[0]: '*.{jpg,png}' has a choice in braces"),
     ("exclude: ['{name}.js']", "line 4: sites[0].exclude[0]: '{name}.js' has a part of a path in braces; write '*.js'"),
     ("exclude: ['/']", "line 4: sites[0].exclude[0]: '/' is no pattern; `**` fits every key"),
+    ("prefix: 'img/*'", "line 4: sites[0].prefix: 'img/*' is no pattern, but what keys begin with; wildcards stand in"),
+    ("prefix: ' img/'", "line 4: sites[0].prefix: ' img/' begins or ends with a space; write 'img/'"),
+    ("prefix: “img/”", "line 4: sites[0].prefix: '“img/”' has quotes as a part of it; write \"img/\""),
+    ("prefix: 'oss://content/img/'", "line 4: sites[0].prefix: 'oss://content/img/' is a URL, and keys begin with"),
+    (
+        "prefix: img/../css/",
+        "line 4: sites[0].prefix: 'img/../css/' has a segment `.` or `..`, which leads nowhere in a",
+    ),
+    ("exclude: [tmp/]", "line 4: sites[0].exclude[0]: 'tmp/' fits only the object that stands for the folder itself; "),
+    ("exclude: [“*.jpg”]", "line 4: sites[0].exclude[0]: '“*.jpg”' has quotes as a part of it; write \"*.jpg\""),
+    (
+        "exclude: ['*.a, *.b']",
+        'line 4: sites[0].exclude[0]: \'*.a, *.b\' is 2 patterns in one text; write "*.a", "*.b"',
+    ),
+    ("exclude: ['*.a *.b']", 'line 4: sites[0].exclude[0]: \'*.a *.b\' is 2 patterns in one text; write "*.a", "*.b"'),
+    (
+        "exclude: ['*.jpg?x=1']",
+        "line 4: sites[0].exclude[0]: '*.jpg?x=1' has a query, as no key does; write '*.jpg' under `keys`, and",
+    ),
+    (
+        "exclude: ['https://static.example.com/a/*']",
+        "line 4: sites[0].exclude[0]: 'https://static.example.com/a/*' is a URL, and keys begin with neither a scheme",
+    ),
+    (
+        "exclude: [Static.example.com/a/**]",
+        "line 4: sites[0].exclude[0]: 'Static.example.com/a/**' begins with a domain, as no key does; write 'a/**'",
+    ),
+    ("exclude: ['a/../b.js']", "line 4: sites[0].exclude[0]: 'a/../b.js' has a segment `.` or `..`, which leads nowh"),
+    (
+        "rules: [{name: include, created: ignore}]",
+        "line 4: sites[0].rules[0].name: 'include' is what logs call a short form; choose another",
+    ),
+    ("rules: {keys: [a.js]}", "line 4: sites[0].rules: expected a list, got {'keys': ['a.js']}; put `- ` before the"),
+    ("whole_domain: 1", "line 4: sites[0].whole_domain: expected true or false, got 1"),
     (f"exclude: ['{'x' * 1_024}']", f"line 4: sites[0].exclude[0]: '{'x' * 79} is longer than a key can be"),
     (
         "prefix: docs/\n    exclude: ['img/**']",
@@ -359,6 +393,20 @@ def two(first: str, second: str) -> str:
     return f"sites:\n{site}{first}\n{site}{second}\n"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("scheme: http", "scheme: http", "says the same as sites[0]; leave one of them away"),
+        ("scheme: http", "index: a.html", "has the bucket and prefix of sites[0]; write its domains and rules there"),
+        ("name: one", "name: one\n    prefix: docs/", "two sites are called 'one'; give each its own `name`"),
+    ],
+)
+def test_a_site_comes_once(first: str, second: str, told: str) -> None:
+    """Where it comes again, what to do depends on what it says."""
+    (fault,) = faults(two(first, second))
+    assert fault.startswith(f"line 5: sites[1]: {told}")
+
+
 def test_two_sites_may_share_a_domain() -> None:
     """A task of each may have the same URL, which one unit covers."""
     sites = read_sites(
@@ -406,5 +454,5 @@ def test_sites_have_different_names() -> None:
     """Outcomes are filed by site, so two of one name are refused; other prefixes make other names."""
     same = HEAD + HEAD.removeprefix("sites:\n")
     (fault,) = faults(same)
-    assert "two sites are called 'content'; give each its own `name`" in fault
+    assert "says the same as sites[0]" in fault
     assert 2 == len(read_sites(same + "    prefix: docs/\n"))

@@ -40,7 +40,7 @@ def test_a_field_given_twice_is_told(text: str, told: str) -> None:
         ("sites:\n  - bucket: content\n   domains: []\n", 3),
         ("sites:\n\t- bucket: content\n", 2),
         ("sites: [\n", 2),
-        ("sites:\n  - {bucket: 'x}\n", 3),
+        ("sites:\n  - {bucket: 'x}\n", 2),
         ("a: 1\n---\nb: 2\n", 2),
         ("sites: *nowhere\n", 1),
     ],
@@ -51,10 +51,78 @@ def test_what_is_no_yaml_is_told_with_its_line(text: str, line: int) -> None:
     assert f"line {line}: not YAML: " == fault.partition("YAML: ")[0] + "YAML: "
 
 
-@pytest.mark.parametrize("text", ["", "# none\n", "sites:\n", "sites: []\n", "sites: {}\n", "[]\n", "7\n", "- sites\n"])
-def test_a_file_without_sites_is_refused(text: str) -> None:
-    """A deployment that watches nothing is a mistake."""
-    assert ["line 1: expected a list of at least one site under `sites:`"] == faults(text)
+WANTED = "a site file begins with `sites:`, and below it `  - bucket: …` for each site"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", f"nothing in the file; {WANTED}"),
+        ("# none\n", f"nothing in the file; {WANTED}"),
+        ("sites:\n", f"sites: expected a list of at least one site, got nothing; {WANTED}"),
+        ("sites: []\n", f"sites: expected a list of at least one site, got []; {WANTED}"),
+        ("sites: {}\n", f"sites: expected a list of at least one site, got {{}}; {WANTED}"),
+        (
+            "sites:\n  bucket: a\n",
+            "sites: expected a list of at least one site, got {'bucket': 'a'}; put `- ` before the first field of each",
+        ),
+        ("[]\n", f"expected a mapping, got []; {WANTED}"),
+        ("7\n", f"expected a mapping, got 7; {WANTED}"),
+        ("- sites\n", f"expected a mapping, got ['sites']; {WANTED}"),
+        ("bucket: a\n", f"no field `sites`, but ['bucket']; {WANTED}"),
+        ("site: []\n", "site: unknown field; did you mean 'sites'?"),
+        ("Sites: []\n", "Sites: unknown field; did you mean 'sites'?"),
+    ],
+)
+def test_a_file_without_sites_is_refused(text: str, told: str) -> None:
+    """A deployment that watches nothing is a mistake; what a file needs is said."""
+    (fault,) = faults(text)
+    assert fault.startswith(f"line 1: {told}")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("sites: []".encode("utf-16"), "line 1: is UTF-16; save the file as UTF-8"),
+        (b"# site\n# caf\xe9\n", "line 2: not UTF-8 at byte 12; save the file as UTF-8"),
+        (b"#" * 2_000_001, "is 2000001 bytes long, of at most 2000000; patterns say much in few rules"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(data: bytes, told: str) -> None:
+    """With what to do, and before anything of it is read."""
+    with pytest.raises(Invalid) as caught:
+        read_sites(data, "sites.yml")
+    assert ("sites.yml", [told]) == (caught.value.subject, caught.value.faults)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark() -> None:
+    """Editors write one."""
+    assert read_sites(HEAD) == read_sites(b"\xef\xbb\xbf" + HEAD.encode())
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ("\tprefix: a/", "line 4: not YAML: it begins with a tab; indent with spaces"),
+        ("    rules:\n      - keys: [!thumb]\n        created: ignore", 'quotes: "!thumb"'),
+        ("   prefix: a/", "; indent the fields of one thing alike"),
+        ("    prefix: a: b", "; put a text that has `: ` in quotes, and indent alike what belongs together"),
+        ("    prefix: 'a", "line 4: not YAML: found unexpected end of stream; close the quotes that begin there"),
+        ("    created refresh\n    index: a", "; behind the name of a field come `:` and a space"),
+        ("    exclude: [a, b\n    index: x", "; put commas between, and close the bracket or brace that begins there"),
+        ("    exclude: [a, ", "; close the bracket or brace that begins there"),
+    ],
+)
+def test_what_is_no_yaml_comes_with_what_to_write(fields: str, told: str) -> None:
+    """YAML's own words, and a remedy."""
+    (fault,) = faults(f"{HEAD}{fields}\n")
+    assert told in fault
+
+
+def test_the_line_is_that_of_what_lacks_quotes() -> None:
+    """YAML notices a line later."""
+    (fault,) = faults(f"{HEAD}    rules:\n      - keys: [!thumb]\n        created: ignore\n")
+    assert fault.startswith("line 5: not YAML")
 
 
 @pytest.mark.parametrize("site", ["7", "text", "[]", "null"])
@@ -131,7 +199,7 @@ def test_no_text_ends_in_anything_but_faults(text: str) -> None:
         ("index: !!set {a}", "sites[0].index: cannot be used: YAML takes it for !!set"),
         ("index: !!omap [a: b]", "sites[0].index: cannot be used: YAML takes it for !!omap"),
         ("index: !!python/name:os.system x", "sites[0].index: cannot be used: YAML takes it for !!python/name:os.s"),
-        ("index: !mine x", "sites[0].index: cannot be used: YAML takes it for !!!mine"),
+        ("index: !mine x", "sites[0].index: cannot be used: YAML takes it for !mine"),
         ("index: !!str [x]", "sites[0].index: cannot be used: YAML takes it for !!str"),
         ("index: !!map x", "sites[0].index: cannot be used: YAML takes it for !!map"),
         ("? [a]\n    : b", "sites[0].?: cannot be used: a name is a text"),

@@ -60,6 +60,12 @@ def test_strictly_all_but_unreserved_characters_are_encoded(character: str) -> N
     assert ("/" + quote(f"a{character}b"),) == spelled(f"a{character}b", Spelling.STRICT)
 
 
+@pytest.mark.parametrize("character", [*PRINTABLE, *OTHERS])
+def test_a_component_leaves_five_characters_more_as_they_are(character: str) -> None:
+    """`encodeURIComponent` of each segment: the standard library's words for it."""
+    assert ("/" + quote(f"a{character}b", safe="/!'()*"),) == spelled(f"a{character}b", Spelling.COMPONENT)
+
+
 @pytest.mark.parametrize("character", [*sorted(MEANT - {"/"}), "\x00", "\n", "\r", "\t", "\x7f", "\x1b", " ", '"'])
 @pytest.mark.parametrize("spelling", ALL)
 def test_what_would_change_a_path_is_encoded_in_every_spelling(character: str, spelling: Spelling) -> None:
@@ -119,7 +125,7 @@ def test_a_spelling_comes_back_as_the_key(key: str, spelling: Spelling) -> None:
         assert not set(path) & set('?#\\ "<>`{}')
 
 
-@given(strategies.keys(), st.sampled_from((Spelling.BROWSER, Spelling.STRICT, Spelling.LOWER_CASE)))
+@given(strategies.keys(), st.sampled_from((Spelling.BROWSER, Spelling.STRICT, Spelling.COMPONENT, Spelling.LOWER_CASE)))
 def test_parsing_leaves_a_spelling_unchanged(key: str, spelling: Spelling) -> None:
     """What a browser is given as a link it asks for as that; but for dot segments, and a raw `^`."""
     for path in spelled(key, spelling):
@@ -154,3 +160,12 @@ def test_node_agrees() -> None:
         for path, theirs in zip(paths, json.loads(out.stdout), strict=True)
         if theirs not in spelled(path, Spelling.BROWSER)
     ]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is another witness where it is present")
+def test_node_agrees_about_components() -> None:
+    """Its `encodeURIComponent` is what the spelling is named for."""
+    texts = [f"a{each}b" for each in (*PRINTABLE, *OTHERS) if each != "/"]
+    program = "console.log(JSON.stringify(JSON.parse(process.argv[1]).map(p => '/' + encodeURIComponent(p))))"
+    out = subprocess.run(["node", "-e", program, json.dumps(texts)], capture_output=True, text=True, check=True)  # noqa: S603, S607 - a witness
+    assert json.loads(out.stdout) == [spelled(text, Spelling.COMPONENT)[0] for text in texts]
