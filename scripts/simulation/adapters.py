@@ -77,6 +77,20 @@ class StateBucket:
         if wanted:
             self._call("delete", wanted[0], lambda: [self._state.remove(key) for key in wanted])
 
+    def symlink(self, key: str) -> str:
+        """Tell the key of the object to which a symlink leads."""
+        return self._call("symlink", key, lambda: self._target(key))
+
+    def each(self, action: Callable[[Any], Any], items: Sequence[Any]) -> Sequence[Any]:
+        """Do something for each item."""
+        return [action(item) for item in items]
+
+    def _target(self, key: str) -> str:
+        found = self._state.get(self.prefix + key)
+        if found is None or found.kind != "Symlink":
+            raise StoreError(f"symlink {key}", "NoSuchKey" if found is None else "NotSymlink", "it is none")
+        return found.target
+
     def _write(self, key: str, data: bytes) -> bool:
         full = self.prefix + key
         self._state.put(StoredObject(full, data, "", self._clock.now(), 0))

@@ -26,6 +26,8 @@ class Write:
     """The id of the request that made it, which its events carry."""
     name: str
     """The event's name."""
+    target: str = ""
+    """The object that a link leads to."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Damage:
     after: bytes
 
 
-AT_WORK = ("waiting/", "submitting/", "accepted/", "kept/", "events/")
+AT_WORK = ("waiting/", "submitting/", "accepted/", "kept/", "events/", "asks/")
 """What must be empty at rest."""
 
 

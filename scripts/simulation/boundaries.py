@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scripts.localcloud.cdn.limits import Limits
+from scripts.simulation.actions import Action
 from scripts.simulation.faults import KillAt
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import judge
-from scripts.simulation.scenario import FOREIGN, RESET, STATIC, Action, Scenario
+from scripts.simulation.scenario import FOREIGN, RESET, STATIC, Scenario
 from scripts.simulation.sites import BOTH, PREFETCH, Site
 from scripts.simulation.verdict import Broken
 from scripts.simulation.world import World

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from scripts.simulation.brokenlinks import AsksOnce, KeepsItsIndex, LooksIntoNoIndex, with_links
 from scripts.simulation.instances import Changes
 from shared.cloud.clock import OssClock
 from shared.cloud.provider.cdn import Cdn
@@ -272,5 +273,8 @@ MUTANTS = (
         "sls",
         seed=2,
     ),
+    Mutant("links not looked up", with_links(LooksIntoNoIndex), ("1 lost", "1 stale"), rate=0.0, seed=7),
+    Mutant("an old index of links", with_links(KeepsItsIndex), ("1 lost", "1 stale"), rate=0.0, seed=7),
+    Mutant("links asked about once", with_links(AsksOnce), ("1 lost", "1 stale"), rate=0.0, seed=15),
 )
 """Each must be caught; `./scripts/simulate` proves nothing otherwise."""

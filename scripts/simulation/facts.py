@@ -11,6 +11,7 @@ from typing import Any
 
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.book import Book, Damage, Write
+from scripts.simulation.linked import links_to
 from scripts.simulation.runner import Delivery
 from scripts.simulation.scenario import raised
 from scripts.simulation.sites import DIRECTORY, REFRESH, Want, wants
@@ -25,6 +26,8 @@ class Fate:
     write: Write
     wants: list[Want]
     deliveries: list[Delivery] = field(default_factory=list)
+    linked: list[Want] = field(default_factory=list)
+    """What goes stale through links that led to the object."""
 
     @property
     def acknowledged(self) -> float | None:
@@ -45,7 +48,11 @@ class Facts:
         self.first_write = min((write.time for write in book.writes), default=book.scenario.start)
         self._removed = {fate.write.key: fate.write.time for fate in self.fates if fate.write.action == "removed"}
         self.by_url: dict[tuple[str, str], list[Fate]] = defaultdict(list)
+        self.by_link: dict[str, list[Fate]] = defaultdict(list)
+        """Writes of what a link led to, by the URLs of the link."""
         for fate in self.fates:
+            for url in {want.url for want in fate.linked}:
+                self.by_link[url].append(fate)
             for want in fate.wants:
                 self.by_url[want.kind, want.url].append(fate)
                 if want.instead:
@@ -113,7 +120,12 @@ def _fates(book: Book) -> list[Fate]:
             if event.get("eventSource") == "acs:oss":
                 by_event[event["responseElements"]["requestId"]].append(delivery)
     sites = book.scenario.sites
-    return [Fate(write, wants(sites, write.key, write.action), by_event[write.event]) for write in book.writes]
+    following = [site for site in sites if site.follow_links]
+    fates = []
+    for write, links in zip(book.writes, links_to(book.writes), strict=True):
+        linked = [want for key in links for want in wants(following, key, write.action)]
+        fates.append(Fate(write, wants(sites, write.key, write.action), by_event[write.event], linked))
+    return fates
 
 
 def _by_path(rows: Any) -> dict[str, list[Row]]:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from scripts.localcloud.answers import Answer
 from scripts.localcloud.cdn.answers import CdnCall, rule
 from scripts.localcloud.cdn.limits import Limits
+from scripts.simulation.actions import Action
 from scripts.simulation.boundaries import FOLLOWED, SITE, TWICE
 from scripts.simulation.features import DROPPED, FOREVER, MALFORMED, Features, Trouble
 from scripts.simulation.race import EARLIER, GATHER_SECONDS, LATE, MOMENT, TASK_SECONDS, Race, put, scenario_of
-from scripts.simulation.scenario import IMAGES, STATIC, Action
+from scripts.simulation.scenario import IMAGES, STATIC
 from scripts.simulation.sites import BOTH, PREFETCH, KeyRule, Site
 from scripts.simulation.world import World
 from shared.core.task.model import Cause, Form, Kind, Lane, Target, Task, TaskId

@@ -23,6 +23,7 @@ from shared import flow, logs, wiring
 from shared.cloud.clock import OssClock
 from shared.cloud.credentials import KeyRing
 from shared.cloud.provider.facts import ALIBABA_CDN
+from shared.cloud.spool.links import LinkStore
 from shared.cloud.spool.spool import Spool
 from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Site
@@ -101,11 +102,17 @@ class Maker:
     def _on_the_state(self, outside: Outside, clock: Callable[[], float]) -> wiring.Instance:
         keys, time = KeyRing(), self.changes.clock(clock)
         options, settings = self.cloud.options, self.settings
-        state = self.cloud.oss._core.bucket(options.spool_bucket)  # noqa: SLF001 - the bucket itself, without HTTP
-        bucket: Any = StateBucket(outside, state, settings.spool_prefix, self.hub.clock, time, self.rng)
-        spool = self.changes.spool(bucket, settings.lease_seconds, time, SilentReport().error)
+
+        def bucket_of(name: str, prefix: str = "") -> Any:
+            state = self.cloud.oss._core.bucket(name)  # noqa: SLF001 - the bucket itself, without HTTP
+            return StateBucket(outside, state, prefix, self.hub.clock, time, self.rng)
+
+        sites, tell = _sites(self.site_file), SilentReport().error
+        bucket = bucket_of(options.spool_bucket, settings.spool_prefix)
+        spool = self.changes.spool(bucket, settings.lease_seconds, time, tell)
+        is_following = any(site.follow_links for site in sites)
         kit = Kit(
-            sites=_sites(self.site_file),
+            sites=sites,
             limits=settings.limits,
             provider=ALIBABA_CDN,
             spool=spool,
@@ -116,6 +123,7 @@ class Maker:
             sleep=outside.sleep,
             chance=self.rng.random,
             linger_seconds=settings.linger_seconds,
+            links=LinkStore(bucket, bucket_of, time, spool.set_aside, tell) if is_following else None,
             own=(settings.spool_bucket, settings.spool_prefix),
         )
         return wiring.Instance(kit, keys, spool, settings)

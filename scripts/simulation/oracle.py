@@ -66,7 +66,17 @@ def nothing_is_lost(facts: Facts) -> Iterator[Broken]:
         for want in fate.wants:
             if not _is_covered(facts, fate, want) and not _was_submitted_before(facts, fate, want):
                 yield Broken("1 lost", f"{_told(fate, want)}: never submitted to completion, not in dead/")
+        for want in fate.linked if _are_acknowledged(facts, fate) else ():
+            if not _is_covered(facts, fate, want):
+                yield Broken("1 lost", f"{_told(fate, want)}, through a link: never submitted to completion")
     yield from _unjustified_burials(facts)
+
+
+def _are_acknowledged(facts: Facts, fate: Fate) -> bool:
+    """Tell whether functions heard of every write of a link, without which they cannot know where it led."""
+    urls = {want.url for want in fate.linked}
+    own = [each for each in facts.fates if any(want.url in urls for want in each.wants)]
+    return all(each.acknowledged is not None for each in own)
 
 
 def merging_is_safe(facts: Facts) -> Iterator[Broken]:
@@ -127,8 +137,8 @@ def prefetch_follows(facts: Facts) -> Iterator[Broken]:
         for want in fate.wants if fate.acknowledged is not None else ():
             if not want.follow or facts.removed_since(fate) or facts.buried(want.url, fate.write.time):
                 continue
-            if facts.spoiled(want.url, fate.write.time):
-                continue
+            if facts.spoiled(want.url, fate.write.time) or fate.write.target:
+                continue  # where a link leads to nothing there is nothing to prefetch
             rows = [row for row in facts.rows[want.url] if row.form == "preload" and row.accepted >= fate.write.time]
             if not any(row.status == COMPLETE for row in rows):
                 yield Broken("6 prefetch", f"{_told(fate, want)}: no prefetch followed")
@@ -204,6 +214,9 @@ def _is_promised(facts: Facts, key: str) -> bool:
     if not own or not any(serves(site, key) for site in facts.book.scenario.sites):
         return False
     changing = [fate for fate in own if any(want.kind == REFRESH for want in fate.wants)]
+    targets = {fate.write.target for fate in own if fate.write.target}
+    if targets and any(fate.acknowledged is None for fate in facts.fates if fate.write.key in {key, *targets}):
+        return False
     return own[-1].acknowledged is not None and all(fate.acknowledged is not None for fate in changing[-1:])
 
 

@@ -8,8 +8,9 @@ from scripts.localcloud.cdn.errors import RefusedError
 from scripts.localcloud.cdn.service import CallRecord
 from scripts.localcloud.cloud import LocalCloud
 from scripts.localcloud.web import Request
+from scripts.simulation.actions import Action
 from scripts.simulation.book import Book, Spend, Write
-from scripts.simulation.scenario import STATIC, Action
+from scripts.simulation.scenario import STATIC
 from scripts.simulation.sites import Site, urls
 
 FOREVER = {"Cache-Control": "max-age=315360000"}
@@ -34,6 +35,8 @@ class People:
         """Do one thing."""
         if action.what in {"put", "seed"}:
             self._put(action)
+        elif action.what == "link":
+            self._link(action)
         elif action.what == "remove":
             self._remove(action.key)
         elif action.what == "read":
@@ -48,7 +51,7 @@ class People:
         self._writes += 1
         data = f"{action.key} {self._writes}".encode()
         bucket = self._cloud.options.bucket
-        was_there = self._cloud.oss.read(bucket, action.key) is not None
+        was_there = self._is_there(action.key)
         self.seeding = action.what == "seed"
         self._cloud.oss.put(bucket, action.key, data, headers=FOREVER)
         if not self.seeding:
@@ -57,14 +60,24 @@ class People:
 
     def _remove(self, key: str) -> None:
         bucket = self._cloud.options.bucket
-        if self._cloud.oss.read(bucket, key) is not None:
+        if self._is_there(key):
             self._cloud.oss.delete(bucket, key)
             self._note(key, None, "removed")
 
-    def _note(self, key: str, data: bytes | None, action: str) -> None:
+    def _link(self, action: Action) -> None:
+        was_there = self._is_there(action.key)
+        self._cloud.oss.link(self._cloud.options.bucket, action.key, action.target)
+        self._note(action.key, b"", "created" if was_there else "new", action.target)
+
+    def _is_there(self, key: str) -> bool:
+        """Tell whether there is an object, also a link that leads nowhere."""
+        return key in self._cloud.oss.keys(self._cloud.options.bucket, key)
+
+    def _note(self, key: str, data: bytes | None, action: str, target: str = "") -> None:
         event = self._told
         request_id = event["responseElements"]["requestId"]
-        self._book.writes.append(Write(self._cloud.clock.now(), key, data, action, request_id, event["eventName"]))
+        now = self._cloud.clock.now()
+        self._book.writes.append(Write(now, key, data, action, request_id, event["eventName"], target))
 
     def _read(self, action: Action) -> None:
         """Look at one of the URLs of an object, at one of the nodes."""

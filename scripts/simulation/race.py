@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from scripts.localcloud.cdn.limits import Limits
+from scripts.simulation.actions import Action
 from scripts.simulation.boundaries import START, make_scenario
-from scripts.simulation.scenario import RESET, STATIC, Action, Scenario
+from scripts.simulation.scenario import RESET, STATIC, Scenario
 from scripts.simulation.schedules import Bounds
 from scripts.simulation.sites import Site
 from scripts.simulation.world import World

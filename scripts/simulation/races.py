@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scripts.localcloud.cdn.limits import Limits
+from scripts.simulation.actions import Action
 from scripts.simulation.boundaries import FOLLOWED, SITE, TWICE
 from scripts.simulation.hardships import HARDSHIPS
 from scripts.simulation.race import (
@@ -18,7 +19,6 @@ from scripts.simulation.race import (
     put,
     scenario_of,
 )
-from scripts.simulation.scenario import Action
 
 RACES = (
     Race("two receivers", 2, scenario_of(SITE, [put(0), put(1)])),

@@ -12,10 +12,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from scripts.localcloud.cdn.limits import Limits
+from scripts.simulation.actions import Action
 from scripts.simulation.faults import rates_of
 from scripts.simulation.features import Features, draw_features
+from scripts.simulation.linked import draw_links
 from scripts.simulation.sites import BOTH, PREFETCH, KeyRule, Site, wants
 
+LINKING_SHARE = 0.2
+"""How often people use symlinks, and the first site follows them."""
 SOUND_BESIDE_MIN = 8
 """How many URLs a domain has at least where some are bad."""
 RESET = 1_790_006_400.0 - 1_790_006_400.0 % 86_400 + 16 * 3_600
@@ -51,17 +55,6 @@ ODD_NAMES = (
     "deep/" + "é" * 190 + "/x.html",
     "n" * 900,
 )
-
-
-@dataclass(frozen=True)
-class Action:
-    """Something that happens outside: `what` is put, remove, read, refresh (by hand) or spend (by another program)."""
-
-    time: float
-    what: str
-    key: str = ""
-    node: int = 1
-    units: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +108,10 @@ def draw(seed: int, changes: int, rate: float, only: str = "") -> Scenario:
         else RESET - rng.uniform(0.3, 0.9) * DAY_SECONDS
     )
     actions = _actions(rng, sites, changes, start + 1, seconds)
+    linking = Random(f"links {seed}")
+    if linking.random() < LINKING_SHARE:
+        sites = (replace(sites[0], follow_links=True), *sites[1:])
+        actions += draw_links(linking, actions, start + 1, seconds)
     stop = max(action.time for action in actions) + 1
     small = rng.random() < 0.3
     limits, environment = _limits(rng, changes, rates, small=small)

@@ -60,6 +60,7 @@ class Site:
     spellings: tuple[str, ...] = (BROWSER, STRICT)
     whole_domain: bool = False
     when_spent: str = "wait"
+    follow_links: bool = False
 
     def all_rules(self) -> tuple[KeyRule, ...]:
         """Give the rules that a site file has for this site."""
@@ -86,6 +87,8 @@ class Site:
         }
         if self.index:
             described["index"] = self.index
+        if self.follow_links:
+            described["follow_links"] = True
         if self.new:
             described["new"] = self.new
         return described

@@ -59,12 +59,18 @@ def no_blind_second_spend(facts: Facts) -> Iterator[Broken]:
         refreshes = [row for row in rows if row.form != "preload"]
         prefetches = [row for row in rows if row.form == "preload"]
         failed = sum(row.status == FAILED for row in refreshes)
-        causes = sum(len(fate.deliveries) for fate in facts.by_url[REFRESH, url])
+        causes = sum(len(fate.deliveries) for fate in facts.by_url[REFRESH, url]) + _of_links(facts, url)
         yield from _spent_twice(url, refreshes, again * causes, again * failed + controls)
         follows = len(refreshes) - failed if facts.is_followed(url) else 0
         failed = sum(row.status == FAILED for row in prefetches)
         causes = sum(len(fate.deliveries) for fate in facts.by_url[PREFETCH, url])
         yield from _spent_twice(url, prefetches, again * causes, again * (failed + follows) + controls)
+
+
+def _of_links(facts: Facts, url: str) -> int:
+    """Count what asks for a URL because it is a link's: each event of a target, and once more each put of the link."""
+    puts = (fate for fate in facts.by_url[REFRESH, url] if fate.write.target)
+    return sum(len(fate.deliveries) for fate in (*facts.by_link[url], *puts))
 
 
 def _hurts(incident: Incident) -> bool:
@@ -89,7 +95,8 @@ def units_floor(facts: Facts) -> int:
 
 
 def _needed(facts: Facts, url: str, rows: list[Row]) -> int:
-    writes = {fate.write.time for kind in ("refresh", "prefetch") for fate in facts.by_url[kind, url]}
+    fates = (*facts.by_url[REFRESH, url], *facts.by_url[PREFETCH, url], *facts.by_link[url])
+    writes = {fate.write.time for fate in fates}
     refreshes = [row for row in rows if row.form != "preload"]
     prefetches = [row for row in rows if row.form == "preload"]
     causes = writes | {row.accepted for row in refreshes}

@@ -60,7 +60,7 @@ def waits(facts: Facts) -> list[Wait]:
                 if any(spoiled):
                     continue
                 own = _wait(facts, fate, want)
-                follow = _wait_of_follower(facts, fate, want) if want.follow else None
+                follow = _wait_of_follower(facts, fate, want) if want.follow and not fate.write.target else None
                 found += [_explained(facts, reasons, wait) for wait in (own, follow) if wait is not None]
     return found
 
@@ -100,7 +100,8 @@ def _overtakes(facts: Facts, row: Row, wait: Wait) -> bool:
 
 def is_for_removal(facts: Facts, row: Row) -> bool:
     """Tell whether a URL was refreshed since its object was last removed; if not, this is for the removal."""
-    removed = [fate.write.time for fate in facts.by_url[REFRESH, row.path] if fate.write.action == "removed"]
+    fates = (*facts.by_url[REFRESH, row.path], *facts.by_link[row.path])
+    removed = [fate.write.time for fate in fates if fate.write.action == "removed"]
     return row.form != "preload" and any(time <= row.accepted for time in removed)
 
 

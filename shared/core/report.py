@@ -71,6 +71,7 @@ class Spooled(msgspec.Struct, frozen=True):
     kept: Pile = Pile()
     dead: Pile = Pile()
     dead_today: int = 0
+    links: Pile = Pile()
     events: bool = False
     is_cut: bool = False
 
@@ -94,6 +95,8 @@ class Status(msgspec.Struct, frozen=True):
     """What was given up and still lies in `dead/`."""
     dead_today: int
     """How many of these were given up today (UTC)."""
+    links: Pile = Pile()
+    """Symlinks whose target is to be asked for; the oldest is when the first of them was due."""
     is_cut: bool = False
     """Whether there is more of some of these than was counted."""
     swept: str = ""
@@ -115,9 +118,10 @@ def status(books: Books, spooled: Spooled, provider: Provider, now: float, fault
         kept=spooled.kept.count,
         dead=spooled.dead,
         dead_today=spooled.dead_today,
+        links=spooled.links,
         is_cut=spooled.is_cut,
     )
-    alarms = (*_alarms(plain), *_holds(books, plain), *_of_faults(faults, spooled))
+    alarms = (*_of_quota(plain), *_alarms(plain), *_holds(books, plain), *_of_faults(faults, spooled))
     return msgspec.structs.replace(plain, alarms=alarms)
 
 
@@ -149,12 +153,15 @@ def _unit(books: Books, unit: str, now: float, reset: float) -> Unit:
     )
 
 
-def _alarms(plain: Status) -> Iterator[str]:
+def _of_quota(plain: Status) -> Iterator[str]:
     for name, unit in plain.quota.items():
         if unit.total and unit.remaining == 0:
             yield f"{name} quota: spent"
         elif unit.total and (unit.total - unit.remaining) * 100 >= unit.total * USED_ALARM_PERCENT:
             yield f"{name} quota: {USED_ALARM_PERCENT} % used"
+
+
+def _alarms(plain: Status) -> Iterator[str]:
     ready = plain.waits.get(Why.READY.value, Reason())
     if ready.count and plain.time - ready.oldest > STUCK_ALARM_SECONDS:
         yield "waiting: due tasks are not submitted"
@@ -162,6 +169,8 @@ def _alarms(plain: Status) -> Iterator[str]:
         yield "unknown: the task list does not tell what became of calls"
     if plain.in_flight.count and plain.time - plain.in_flight.oldest > IN_FLIGHT_ALARM_SECONDS:
         yield "in flight: the CDN does not finish"
+    if plain.links.count and plain.time - plain.links.oldest > STUCK_ALARM_SECONDS:
+        yield "links: nobody asks where they lead"
     if any(slot.startswith(Why.QUOTA.value) for slot in plain.waits):
         yield "reset: tasks wait for tomorrow's quota"
     if plain.dead_today:

@@ -64,6 +64,7 @@ def _look(kit: Kit, areas: Collection[str], now: float) -> Spooled:
     intents = kit.spool.has_intents() if "submitting" in areas else ()
     kept = kit.spool.kept()[0] if "kept" in areas else []
     dead, today = _dead(kit, now) if "dead" in areas else ([], 0)
+    asks, more = kit.links.waiting() if kit.links and "asks" in areas else ([], False)
     return Spooled(
         waits=waits,
         unknown=_pile((key.created, 1) for key in intents),
@@ -71,8 +72,9 @@ def _look(kit: Kit, areas: Collection[str], now: float) -> Spooled:
         kept=Pile(len(kept)),
         dead=_pile((each.modified, each.count) for each in dead),
         dead_today=today,
+        links=_pile((due, 1) for due in asks),
         events="events" in areas,
-        is_cut=is_cut,
+        is_cut=is_cut or more,
     )
 
 

@@ -24,6 +24,9 @@ def test_without_the_right_a_person_is_told_and_nothing_waits() -> None:
     assert "oss:GetObject on the bucket 'content'" in line["remedy"]
     world.minutes(20)
     assert 1 == len(world.spool("asks/"))
+    status = world.spooled("report/status.json")
+    assert (1, []) == (status["links"]["count"], status["alarms"])
+    assert status["links"]["oldest"] > world.clock.now()
     world.deliver(world.put("other.html"))
     world.cloud.oss.answers.clear()
     moment = world.clock.now()

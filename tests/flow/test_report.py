@@ -122,3 +122,12 @@ def test_a_quota_that_cannot_be_read_is_said() -> None:
     world.tick()
     assert {} == world.status()["quota"]
     assert "the quota could not be read" in world.log.getvalue()
+
+
+def test_links_that_nobody_asks_about_are_told() -> None:
+    """One that is put off for some minutes is not; one that is due since long is."""
+    now = 1_790_000_000.0
+    put_off = status(Books(), Spooled(links=Pile(2, now + 200)), ALIBABA_CDN, now)
+    assert ((), 2) == (put_off.alarms, put_off.links.count)
+    late = status(Books(), Spooled(links=Pile(2, now - 1_000)), ALIBABA_CDN, now)
+    assert ("links: nobody asks where they lead",) == late.alarms

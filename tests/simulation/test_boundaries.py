@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
+from scripts.simulation.actions import Action
 from scripts.simulation.boundaries import CASES, SITE, START, Case, crashes, make_scenario, summary
 from scripts.simulation.broken import DeletesBeforeSettling
 from scripts.simulation.instances import Changes
 from scripts.simulation.oracle import judge
-from scripts.simulation.scenario import Action
 from scripts.simulation.world import World
 
 

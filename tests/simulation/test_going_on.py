@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from scripts.localcloud.cdn.limits import Limits
+from scripts.simulation.actions import Action
 from scripts.simulation.boundaries import START, make_scenario
 from scripts.simulation.features import BAD_URLS, DOMAIN_TROUBLES, OUTAGES, Answer, Features, Trouble
 from scripts.simulation.oracle import judge
-from scripts.simulation.scenario import DAY_SECONDS, IMAGES, RESET, STATIC, Action
+from scripts.simulation.scenario import DAY_SECONDS, IMAGES, RESET, STATIC
 from scripts.simulation.sites import Site
 from scripts.simulation.world import World
 

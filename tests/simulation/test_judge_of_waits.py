@@ -8,12 +8,13 @@ from typing import Any
 
 from scripts.localcloud.cdn.limits import Limits
 from scripts.localcloud.cdn.service import Row
+from scripts.simulation.actions import Action
 from scripts.simulation.book import Book, Spend, Write
 from scripts.simulation.boundaries import SITE, make_scenario
 from scripts.simulation.facts import Facts
 from scripts.simulation.faults import Incident
 from scripts.simulation.runner import Delivery
-from scripts.simulation.scenario import RESET, STATIC, Action, Scenario
+from scripts.simulation.scenario import RESET, STATIC, Scenario
 from scripts.simulation.spans import Span, Spans
 from scripts.simulation.waits import PROMPT_SECONDS, lanes_are_kept, no_wait_is_unexplained, waits
 from scripts.simulation.world import World

@@ -12,6 +12,7 @@ import pytest
 
 from scripts.localcloud.cdn.service import CdnApi
 from scripts.localcloud.clock import VirtualClock
+from scripts.simulation.actions import Action
 from scripts.simulation.boundaries import SITE, START, make_scenario
 from scripts.simulation.clocks import rows_at
 from scripts.simulation.damage import damaged, pick
@@ -20,7 +21,7 @@ from scripts.simulation.faults import KINDS, Incident, rates_of
 from scripts.simulation.features import ALL, BAD_URLS, ROWS, Features, Trouble, draw_features
 from scripts.simulation.oracle import judge
 from scripts.simulation.reasons import Reasons
-from scripts.simulation.scenario import IMAGES, STATIC, Action, Scenario, draw
+from scripts.simulation.scenario import IMAGES, STATIC, Scenario, draw
 from scripts.simulation.sites import REFRESH, Want
 from scripts.simulation.troubles import Troubles
 from scripts.simulation.world import World

@@ -98,6 +98,11 @@ class LinkStore:
         keys = [entry.key.removeprefix("asks/") for entry in entries]
         return [key for key in keys if due_of(key) <= self._time.now()]
 
+    def waiting(self) -> tuple[list[float], bool]:
+        """List when the first asks are due, in epoch seconds, and tell whether there are more: one look."""
+        listing = self._bucket.list("asks/")
+        return [due_of(entry.key.removeprefix("asks/")) for entry in listing.entries], listing.more
+
     def asks(self, keys: Iterable[str]) -> dict[str, Ask]:
         """Read asks, by key; those that are gone are absent, those that cannot be decoded are set aside."""
         found = {}
