@@ -9,6 +9,7 @@ import msgspec
 from shared.core.plan.books import (
     ACCOUNT,
     DAY_SECONDS,
+    FLOW,
     MINUTES_IN_VAIN_MAX,
     SERVICE,
     Books,
@@ -191,6 +192,8 @@ def _holds(books: Books, plain: Status) -> Iterator[str]:
             yield f"account: the CDN refuses its calls ({words})"
         elif slot == SERVICE and lasts:
             yield f"CDN: calls come to nothing ({words})"
+        elif slot == FLOW and lasts:
+            yield f"throttled: the CDN lets no call through ({words})"
         elif wait is not None and wait.why is Why.TROUBLE and lasts:
             yield f"{wait.domain}: calls ({wait.unit}) come to nothing ({words})"
         elif (listing := listed_by(slot)) and hold.code and plain.time - hold.since >= UNKNOWN_ALARM_SECONDS:
@@ -203,7 +206,7 @@ def _is_wanted(slot: str, plain: Status) -> bool:
     """Whether anything waits for a hold's end, as far as was counted; the calls of unknown outcome may."""
     if plain.unknown.count or plain.is_cut or slot in plain.waits:
         return True
-    return slot in {ACCOUNT, SERVICE} and bool(plain.waits)
+    return slot in {ACCOUNT, SERVICE, FLOW} and bool(plain.waits)
 
 
 def _of_faults(faults: Iterable[str], spooled: Spooled) -> Iterator[str]:

@@ -131,3 +131,19 @@ def test_links_that_nobody_asks_about_are_told() -> None:
     assert ((), 2) == (put_off.alarms, put_off.links.count)
     late = status(Books(), Spooled(links=Pile(2, now - 1_000)), ALIBABA_CDN, now)
     assert ("links: nobody asks where they lead",) == late.alarms
+
+
+def test_throttling_that_lasts_is_told_with_the_vendors_words() -> None:
+    """A pause that flow control asks for is not; one after the other for minutes, and no call between, is."""
+    world = _small(100)
+    world.refuse("Throttling.User", lambda request: request.header("x-acs-action") == "RefreshObjectCaches")
+    world.deliver(world.put("a.html"))
+    world.minutes(1)
+    assert not [alarm for alarm in world.alarms() if "throttled" in alarm]
+    world.minutes(5)
+    words = "throttled: the CDN lets no call through (Throttling.User: refused: Throttling.User)"
+    assert [words] == [alarm for alarm in world.alarms() if "throttled" in alarm]
+    world.refuse_no_more()
+    world.minutes(3)
+    assert {} == world.status()["waits"]
+    assert not [alarm for alarm in world.status()["alarms"] if "throttled" in alarm]

@@ -151,6 +151,10 @@ class World:
         """Let the CDN refuse every request that matches, with an error code of the vendor's."""
         self._refusals.append((code, match))
 
+    def refuse_no_more(self) -> None:
+        """Let the CDN take every request again."""
+        self._refusals.clear()
+
     def watch_calls(self) -> list[CdnCall]:
         """Collect the calls that the CDN gets from now on, also those that it refuses."""
         seen: list[CdnCall] = []

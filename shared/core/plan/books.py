@@ -184,6 +184,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         books = msgspec.structs.replace(books, probes=books.probes + probes)
         minutes = [minute_of_domain(unit, domain).slot for domain in batch.domains]
         books = books.lift(SERVICE, ACCOUNT, *minutes, *(slot for slot in troubles if slot not in stays))
+        if not books.is_held(FLOW, now):
+            books = books.lift(FLOW)
         later = {slot: msgspec.structs.replace(books.holds[slot], due=now + PROBE_ENDS_SECONDS) for slot in stays}
         return msgspec.structs.replace(books, holds={**books.holds, **later})
 

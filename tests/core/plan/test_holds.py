@@ -135,6 +135,12 @@ def test_a_success_ends_the_trouble_of_its_domains_and_of_everything() -> None:
     assert {"url": {A: good(A, "1")}} == after.good
 
 
+def test_a_success_after_a_pause_ends_what_flow_control_asked_for() -> None:
+    """So that a pause which comes later is not taken for one that has lasted."""
+    books = Books(holds={FLOW: Hold(NOW, NOW - 60)})
+    assert {} == books.with_success(batch(f"https://{A}/1"), NOW, CDN).holds
+
+
 def good(domain: str, path: str = "good", at: float = NOW, kind: Kind = Kind.REFRESH) -> Good:
     """Make what the books keep of a call that went well."""
     return Good(at, Target(kind, Form.FILE, f"https://{domain}/{path}"), "site")
