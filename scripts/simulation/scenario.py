@@ -181,7 +181,7 @@ SPELLINGS = (
     ("browser", "strict"),
     ("browser", "strict"),
     ("strict",),
-    ("browser", "component"),
+    ("browser", "component", "uri"),
     ("strict", "raw", "lower-case"),
 )
 

@@ -19,7 +19,8 @@ BROWSERS_SEND = UNRESERVED | frozenset("!$&'()*+,;=:@|[]")
 URL_CHARACTERS_MAX = 1_024
 
 REFRESH, PREFETCH, BOTH, IGNORE = "refresh", "prefetch", "refresh-then-prefetch", "ignore"
-BROWSER, STRICT, COMPONENT, RAW, LOWER_CASE = "browser", "strict", "component", "raw", "lower-case"
+BROWSER, STRICT, URI, COMPONENT, RAW, LOWER_CASE = "browser", "strict", "uri", "component", "raw", "lower-case"
+KEPT_BESIDE = {URI: "!$&'()*+,;=:@", COMPONENT: "!'()*"}
 FILE, DIRECTORY, EVERY_QUERY = "file", "directory", "ignoreparams"
 SOME_QUERY = "?nobody=listed&this=1"
 """A query that readers use where every one is said to be refreshed."""
@@ -123,9 +124,9 @@ def fits(pattern: str, key: str) -> bool:
 
 def spelled(text: str, spelling: str) -> list[str]:
     """Write a path as one kind of client does."""
-    if spelling in {STRICT, COMPONENT, LOWER_CASE}:
+    if spelling in {STRICT, URI, COMPONENT, LOWER_CASE}:
         digits = "%{:02x}" if spelling == LOWER_CASE else "%{:02X}"
-        kept = UNRESERVED | frozenset("!'()*") if spelling == COMPONENT else UNRESERVED
+        kept = UNRESERVED | frozenset(KEPT_BESIDE.get(spelling, ""))
         return ["".join(each if each in kept else _hex(each, digits) for each in text)]
     written = "".join(
         each if each in BROWSERS_SEND or (spelling == RAW and _is_raw(each)) else _hex(each) for each in text
@@ -230,7 +231,9 @@ def _wants_of(site: Site, key: str, action: str) -> Iterator[Want]:
 
 
 def _is_allowed(site: Site, directory: str) -> bool:
-    return site.whole_domain or directory.count("/") > 3
+    """Tell whether a directory is less than a domain, also for whoever resolves dots and merges slashes."""
+    path = "/" + directory.partition("://")[2].partition("/")[2]
+    return site.whole_domain or posixpath.normpath(re.sub("/+", "/", path)) != "/"
 
 
 def _characters(url: str) -> int:

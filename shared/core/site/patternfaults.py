@@ -25,6 +25,8 @@ _ENDING = re.compile(r"\.\w{1,5}")
 
 def key_fault(text: str) -> str:
     """Tell why no key is, or begins with, a text; nothing where one may."""
+    if len(text.encode(errors="replace")) > KEY_BYTES_MAX:
+        return "is longer than a key can be, 1,023 bytes"
     bare = text.strip()
     if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
         return f'has quotes as a part of it; write "{bare[1:-1]:.80}", in the straight quotes that YAML takes away'
@@ -32,8 +34,6 @@ def key_fault(text: str) -> str:
         return f"begins or ends with a space; write {bare!r:.80}, and `?` for a space that a key has there"
     if found := _URL.match(text):
         return f"is a URL, and keys begin with neither a scheme nor a host; write {text[found.end() :] or '**'!r:.80}"
-    if len(text.encode(errors="replace")) > KEY_BYTES_MAX:
-        return "is longer than a key can be, 1,023 bytes"
     if _DOTS.search(text):
         better = posixpath.normpath("/" + text).lstrip("/") + "/" * text.endswith("/")
         return f"has a segment `.` or `..`, which leads nowhere in a key; write {better.lstrip('/') or '**'!r:.80}"
@@ -66,21 +66,24 @@ def pattern_doubt(pattern: str) -> str:
 
 
 def _shape_fault(pattern: str) -> str:
+    if not pattern.strip("/"):
+        return "is no pattern; `**` fits every key"
+    if pattern.startswith("./"):
+        return f"begins with `./`, as no key does; write {pattern[1:]!r:.80} for the top"
+    return key_fault(pattern) or next(filter(None, (find(pattern) for find in _FINDERS)), "")
+
+
+def _words_fault(pattern: str) -> str:
+    if pattern.startswith("!"):
+        return "begins with `!`, which takes nothing back here; put what is ignored under `exclude`"
+    if regex := regex_fault(pattern):
+        return regex
+    if choice := _CHOICE.search(pattern):
+        head, tail = pattern[: choice.start()], pattern[choice.end() :]
+        written = " and ".join(repr(head + each.strip() + tail) for each in choice[0][1:-1].split(",")[:4])
+        return f"has a choice in braces, which patterns have not; write one for each: {written:.200}"
     better = _PLACEHOLDER.sub("*", pattern)
-    faults = (
-        "is no pattern; `**` fits every key" if not pattern.strip("/") else "",
-        "begins with `!`, which takes nothing back here; put what is ignored under `exclude`"
-        if pattern.startswith("!")
-        else "",
-        f"begins with `./`, as no key does; write {pattern[1:]!r:.80} for the top" if pattern.startswith("./") else "",
-        key_fault(pattern),
-        regex_fault(pattern),
-        "has a choice in braces, which patterns have not; write one for each" if _CHOICE.search(pattern) else "",
-        f"has a part of a path in braces; write {better!r:.80}" if better != pattern else "",
-        _query_fault(pattern),
-        _several_fault(pattern),
-    )
-    return next(filter(None, faults), "")
+    return f"has a part of a path in braces; write {better!r:.80}" if better != pattern else ""
 
 
 def _query_fault(pattern: str) -> str:
@@ -122,3 +125,6 @@ def _prefix_fault(pattern: str, prefix: str) -> str:
         f"can never fit: it is held against whole keys, and those of this site begin with {prefix!r:.80}; "
         f"write {prefix + ('' if prefix.endswith('/') else '*/') + inner!r:.120}"
     )
+
+
+_FINDERS = (_words_fault, _query_fault, _several_fault)

@@ -22,6 +22,8 @@ class Spelling(str, Enum):
     """Browsers and players: the path percent-encode set of the WHATWG's URL standard."""
     STRICT = "strict"
     """SDKs: all but the unreserved characters of RFC 3986."""
+    URI = "uri"
+    """JavaScript that puts a whole path through `encodeURI`: as browsers, but with `[ ] | ^` encoded."""
     COMPONENT = "component"
     """JavaScript that puts each segment through `encodeURIComponent`: strict, but for `! ' ( ) *`."""
     RAW = "raw"
@@ -64,6 +66,7 @@ _ENCODERS: dict[Spelling, tuple[Encode, ...]] = {
         _encoder(rf"{_IN_URLS}\x80-\U0010ffff"),
     ),
     Spelling.STRICT: (_STRICT,),
+    Spelling.URI: (_encoder(r"^A-Za-z0-9\-._~/!'()*;,:@&=+$"),),
     Spelling.COMPONENT: (_encoder(r"^A-Za-z0-9\-._~/!'()*"),),
     # U+0085, U+2028 and U+2029 end a line for some programs.
     Spelling.RAW: (_encoder(rf"{_IN_URLS}^\x80-\x9f\u2028\u2029"),),

@@ -23,6 +23,9 @@ _LITERAL = r"(?:[A-Za-z0-9\-._~!$&'()+,;=:@/\[\]|{}]|%[0-9A-Fa-f]{2})*"
 _WHOLE_PATH = re.compile(_LITERAL)
 _WHOLE_QUERY = re.compile(_LITERAL.replace("|{}", "|?"))
 _TEMPLATES_MAX = 4_096
+CHARACTERS_MAX = 1_000
+"""Of a template: with a domain in front the CDN takes 1,024."""
+_PLACES_MAX = 8
 
 
 @functools.lru_cache(maxsize=_TEMPLATES_MAX)
@@ -54,6 +57,9 @@ def filler(template: str) -> Fill:
 
 def fault_of(template: str, use: str) -> str:
     """Tell why a template cannot work as one of `urls`, `every_query` or `directories`, and what to write instead."""
+    if len(template) > CHARACTERS_MAX or len(_BRACES.findall(template)) > _PLACES_MAX:
+        what = f"at most {CHARACTERS_MAX} characters and {_PLACES_MAX} parts in braces"
+        return f"{template!r:.80} is longer than the CDN takes, {what}; every_query is for long queries"
     path, mark, query = template.partition("?")
     faults = [
         _begin_fault(template),

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -25,6 +26,7 @@ from shared.core.task.model import Action, Cause, Form, Kind, Lane, ObjectChange
 from shared.core.task.provider import Provider
 
 _SLASHES_OF_A_DOMAIN = "https://host/".count("/")
+_DOT = re.compile("%2e", re.IGNORECASE)
 
 NOT_PREFETCHED = "the CDN prefetches no directories"
 
@@ -135,7 +137,7 @@ def _caused(
             instead = _why_instead(url, most) if reached != url else ""
             if form is Form.DIRECTORY and is_whole_domain(reached) and not site.whole_domain:
                 what = (
-                    f"{instead}; it could only go with all of {reached}" if instead else f"{reached} is all of a domain"
+                    f"{instead}; it could only go with all of {reached}" if instead else f"{reached} is a whole domain"
                 )
                 reasons[f"{what}, which takes `whole_domain: true`"] = None
                 continue
@@ -190,19 +192,23 @@ def refreshable(form: Form, url: str, domain: Domain, characters_max: int) -> tu
 
 
 def is_whole_domain(url: str) -> bool:
-    """Whether a directory is all of its domain."""
-    return url.endswith("/") and url.count("/") == _SLASHES_OF_A_DOMAIN
+    """Whether a directory is all of its domain, or may be taken for it: `/a/../` by whoever resolves it, `//` too."""
+    if not url.endswith("/"):
+        return False
+    depth = 0
+    for segment in url.split("/")[_SLASHES_OF_A_DOMAIN:-1]:
+        plain = _DOT.sub(".", segment)
+        depth = max(0, depth - 1) if plain == ".." else depth + (plain not in {"", "."})
+    return depth == 0
 
 
 def directory_of(url: str, characters_max: int) -> str:
     """Name the deepest directory that holds a URL and is short enough itself; `https://host/` at the most."""
-    scheme, _, rest = url.partition("?")[0].partition("://")
-    host, _, path = rest.partition("/")
-    folders = path.split("/")[:-1]
-    root = f"{scheme}://{host}/"
-    while folders and len(root) + sum(_length(folder) + 1 for folder in folders) > characters_max:
-        folders.pop()
-    return root + "".join(folder + "/" for folder in folders)
+    path = url.partition("?")[0]
+    end = path.rfind("/") + 1
+    while _length(path[:end]) > characters_max and path.count("/", 0, end) > _SLASHES_OF_A_DOMAIN:
+        end = path.rfind("/", 0, min(end - 1, characters_max)) + 1
+    return path[:end]
 
 
 def _length(url: str) -> int:

@@ -191,7 +191,7 @@ FAULTS = [
     ("spellings: [raw, raw]", "line 4: sites[0].spellings[1]: 'raw' is listed twice"),
     (
         "spellings: [utf-8]",
-        "line 4: sites[0].spellings[0]: expected one of browser, strict, component, raw, lower-case, got 'utf-8'",
+        "line 4: sites[0].spellings[0]: expected one of browser, strict, uri, component, raw, lower-case, got 'utf-8'",
     ),
     ("include: '*.jpg'", "line 4: sites[0].include: expected a list, got '*.jpg'; write ['*.jpg']"),
     ("include:\n    - a\n    - 7", 'line 6: sites[0].include[1]: expected a text, got 7; write "7"'),

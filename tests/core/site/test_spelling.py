@@ -61,6 +61,12 @@ def test_strictly_all_but_unreserved_characters_are_encoded(character: str) -> N
 
 
 @pytest.mark.parametrize("character", [*PRINTABLE, *OTHERS])
+def test_a_uri_leaves_all_that_separates_as_it_is(character: str) -> None:
+    """`encodeURI` of a path: the standard library's words for it."""
+    assert ("/" + quote(f"a{character}b", safe="/!'()*;,:@&=+$"),) == spelled(f"a{character}b", Spelling.URI)
+
+
+@pytest.mark.parametrize("character", [*PRINTABLE, *OTHERS])
 def test_a_component_leaves_five_characters_more_as_they_are(character: str) -> None:
     """`encodeURIComponent` of each segment: the standard library's words for it."""
     assert ("/" + quote(f"a{character}b", safe="/!'()*"),) == spelled(f"a{character}b", Spelling.COMPONENT)
@@ -125,7 +131,10 @@ def test_a_spelling_comes_back_as_the_key(key: str, spelling: Spelling) -> None:
         assert not set(path) & set('?#\\ "<>`{}')
 
 
-@given(strategies.keys(), st.sampled_from((Spelling.BROWSER, Spelling.STRICT, Spelling.COMPONENT, Spelling.LOWER_CASE)))
+@given(
+    strategies.keys(),
+    st.sampled_from((Spelling.BROWSER, Spelling.STRICT, Spelling.URI, Spelling.COMPONENT, Spelling.LOWER_CASE)),
+)
 def test_parsing_leaves_a_spelling_unchanged(key: str, spelling: Spelling) -> None:
     """What a browser is given as a link it asks for as that; but for dot segments, and a raw `^`."""
     for path in spelled(key, spelling):
@@ -163,9 +172,13 @@ def test_node_agrees() -> None:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is another witness where it is present")
-def test_node_agrees_about_components() -> None:
-    """Its `encodeURIComponent` is what the spelling is named for."""
-    texts = [f"a{each}b" for each in (*PRINTABLE, *OTHERS) if each != "/"]
-    program = "console.log(JSON.stringify(JSON.parse(process.argv[1]).map(p => '/' + encodeURIComponent(p))))"
+@pytest.mark.parametrize(
+    ("function", "spelling", "odd"),
+    [("encodeURIComponent", Spelling.COMPONENT, "/"), ("encodeURI", Spelling.URI, "?#")],
+)
+def test_node_agrees_about_its_functions(function: str, spelling: Spelling, odd: str) -> None:
+    """What spellings are named for; `encodeURI` takes a `?` and a `#` for what they mean."""
+    texts = [f"a{each}b" for each in (*PRINTABLE, *OTHERS) if each not in odd]
+    program = f"console.log(JSON.stringify(JSON.parse(process.argv[1]).map(p => '/' + {function}(p))))"
     out = subprocess.run(["node", "-e", program, json.dumps(texts)], capture_output=True, text=True, check=True)  # noqa: S603, S607 - a witness
-    assert json.loads(out.stdout) == [spelled(text, Spelling.COMPONENT)[0] for text in texts]
+    assert json.loads(out.stdout) == [spelled(text, spelling)[0] for text in texts]

@@ -301,6 +301,9 @@ CUSTOM = (Domain("static.example.com", custom_cache_key=True),)
         ("x" * 1_020, {}),
         ("a.m3u8", {"rules": (Rule("one", directories=("{dir}",)),)}),
         ("a/b", {"rules": (Rule("one", directories=("/",)),)}),
+        ("a/../b", {"domains": CUSTOM, "prefix": "a/"}),
+        ("site//b", {"prefix": "site/", "path": "/", "rules": (Rule("one", directories=("{dir}",)),)}),
+        ("a/..", {"rules": (Rule("one", ("a/**",), directories=("/{name}/",)),)}),
     ],
 )
 def test_a_whole_domain_is_refreshed_only_where_that_is_allowed(key: str, fields: dict[str, object]) -> None:
@@ -309,7 +312,7 @@ def test_a_whole_domain_is_refreshed_only_where_that_is_allowed(key: str, fields
     assert [] == [task.url for task in refused if is_whole_domain(task.url) and task.target.form is Form.DIRECTORY]
     assert ["which takes `whole_domain: true`"] == [each.reason[-32:] for each in skipped]
     allowed, skipped = tasks_of(change(key), [site(**fields, whole_domain=True)])
-    assert ["https://static.example.com/"] == [task.url for task in allowed if is_whole_domain(task.url)]
+    assert 1 == sum(is_whole_domain(task.url) for task in allowed)
     assert [] == skipped
 
 
@@ -424,6 +427,31 @@ def test_what_goes_as_a_directory_is_not_prefetched_after() -> None:
     assert [(Kind.REFRESH, Form.DIRECTORY, False)] == [
         (task.target.kind, task.target.form, task.then_prefetch) for task in tasks
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "whole"),
+    [
+        ("", True),
+        ("/", True),
+        ("//", True),
+        ("a/../", True),
+        ("a/%2E%2e/", True),
+        ("./", True),
+        ("../../", True),
+        ("a/..//./", True),
+        ("a/", False),
+        ("a//", False),
+        ("../a/", False),
+        ("a/b/../", False),
+        (".../", False),
+        ("a", False),
+        ("a/..", False),
+    ],
+)
+def test_what_may_be_taken_for_a_whole_domain_is_one(path: str, whole: bool) -> None:  # noqa: FBT001 - a case
+    """Whoever resolves dot segments, or merges slashes, refreshes all of it."""
+    assert whole == is_whole_domain(f"https://h.example.com/{path}")
 
 
 @pytest.mark.parametrize(("length", "form"), [(1_024, Form.FILE), (1_025, Form.DIRECTORY)])
