@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import click
 import msgspec
@@ -16,6 +17,7 @@ from shared.cloud.provider.facts import ALIBABA_CDN
 from shared.core.checked import Invalid
 from shared.core.site.doubts import warnings_of
 from shared.core.site.patternfaults import KEY_BYTES_MAX
+from shared.core.site.plainyaml import BYTES_MAX
 from shared.core.site.sitefile import read_sites
 from shared.core.site.sites import Site
 from shared.core.site.spelling import has_dot_segments
@@ -24,6 +26,7 @@ from shared.core.task.model import Action, ObjectChange
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/*")
 CODE = Path(__file__).parents[2] / "functions"
+KEYS_BYTES_MAX = 200_000_000
 SIZE = 2
 """Of the object that is written, in bytes: a new one has grown by all of it."""
 
@@ -75,7 +78,7 @@ def check(
     sites = _sites(path)
     for warning in warnings_of(sites):
         say(f"warning: {warning}")
-    asked = [_key(key) for key in (*keys, *(_lines(keys_from) if keys_from else ()))]
+    asked = [*map(_key, keys), *(_lines(keys_from) if keys_from else ())]
     action = Action.REMOVED if removed else Action.CREATED
     buckets = list(dict.fromkeys(site.bucket for site in sites))
     if bucket:
@@ -98,7 +101,8 @@ def _path(file: Path | None) -> Path:
 def _sites(path: Path) -> tuple[Site, ...]:
     """Read a site file; ends the program with every fault, a line each."""
     try:
-        return read_sites(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            return read_sites(file.read(BYTES_MAX + 1), str(path))
     except Invalid as error:
         for fault in error.faults:
             say(f"{path}: {fault}")
@@ -111,25 +115,32 @@ def _lines(path: Path) -> list[str]:
     shown = "the standard input" if str(path) == "-" else str(path)
     try:
         with click.open_file(str(path if str(path) == "-" else _path(path)), "rb") as lines:
-            data: bytes = lines.read()
+            data: bytes = lines.read(KEYS_BYTES_MAX + 1)
     except OSError as error:
         raise click.UsageError(f"{shown} cannot be read: {error.strerror}") from error
+    if len(data) > KEYS_BYTES_MAX:
+        raise click.UsageError(f"{shown} is longer than {KEYS_BYTES_MAX:,} bytes; give it in parts.")
     try:
-        return [line.removesuffix("\r") for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+        found = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise click.UsageError(f"{shown}: line {line} is not UTF-8, as keys are") from error
+    return [_key(line.removesuffix("\r"), f"{shown}, line {number}: ") for number, line in enumerate(found, 1) if line]
 
 
-def _key(text: str) -> str:
-    """Take a text for a key. Raises `UsageError` where no key is like that."""
+def _key(text: str, where: str = "") -> str:
+    """Take a text for a key. Raises `UsageError`, which begins with `where`, if no key is like that."""
     if found := _URL.match(text):
-        key = text[found.end() :].partition("?")[0]
-        raise click.UsageError(f"{text!r:.200} is a URL; name the key that lies behind it, such as {key!r:.200}.")
+        key = unquote(text[found.end() :].partition("?")[0])
+        raise click.UsageError(
+            f"{where}{text!r:.200} is a URL; name the key that lies behind it, such as {key!r:.200}."
+        )
     if text.startswith("/"):
-        raise click.UsageError(f"{text!r:.200}: keys begin with no `/`; write {text.lstrip('/')!r:.200}.")
+        raise click.UsageError(f"{where}{text!r:.200}: keys begin with no `/`; write {text.lstrip('/')!r:.200}.")
     if len(text.encode(errors="replace")) > KEY_BYTES_MAX:
-        raise click.UsageError(f"{text!r:.80}… is longer than a key can be, {KEY_BYTES_MAX} bytes.")
+        raise click.UsageError(f"{where}{text!r:.80}… is longer than a key can be, {KEY_BYTES_MAX} bytes.")
+    if not text.strip():
+        raise click.UsageError(f"{where}{text!r} is no key.")
     return text
 
 
@@ -187,7 +198,7 @@ def _tell(key: str, lines: Sequence[Line], *, as_json: bool) -> None:
 def _summary(path: Path, sites: Sequence[Site], keys: Sequence[str]) -> None:
     """Say what the file holds, and how many keys clients write in more than one way."""
     rules = sum(len(site.rules) for site in sites)
-    click.echo(f"{path} is in order: {_count(len(sites), 'site')}, {_count(rules, 'rule')}")
+    click.echo(f"{plain(str(path))} is in order: {_count(len(sites), 'site')}, {_count(rules, 'rule')}")
     own = [(key, own_paths(key, site)) for key in keys for site in sites if key.startswith(site.prefix)]
     twice = {key for key, paths in own if len(paths) > 1}
     if keys:

@@ -12,7 +12,7 @@ import msgspec
 from scripts.operators.check import check
 from scripts.operators.dead import dead
 from scripts.operators.desk import Connect, Desk, connect
-from scripts.operators.faults import Fault, sentence_of
+from scripts.operators.faults import Fault, plain, sentence_of
 from scripts.operators.links import links
 from shared.cloud.credentials import MissingCredentials
 from shared.core.checked import Invalid
@@ -26,6 +26,10 @@ class OneSentence(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise click.UsageError(plain(error.message), error.ctx) from error
+        except OSError as error:
+            raise Fault(f"what was found cannot be written: {error.strerror}") from error
         except (StoreError, CdnError, Invalid, MissingCredentials, msgspec.DecodeError) as error:
             raise Fault(sentence_of(error)) from error
 

@@ -68,7 +68,8 @@ def _branch(value: Any, wanted: Any) -> Any:
 
 def _check_items(value: Any, item: Any, where: str, faults: list[Fault], strict: bool) -> Any:  # noqa: FBT001 - as in `check`
     if not isinstance(value, list):
-        hint = f"; write [{shown(value)}]" if isinstance(value, str) else ""
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else []
+        hint = f"; write {shown(parts)}" if parts else ""
         hint = "; put `- ` before the first line of each item" if isinstance(value, dict) and value else hint
         faults.append(Fault(where, f"expected a list, got {shown(value)}{hint}"))
         return None
@@ -113,8 +114,10 @@ def _sentence(fault: Exception, wanted: Any) -> str:
         return "expected true or false"
     if wanted is str:
         return "expected a text"
+    if str in arms:
+        return "expected a text or a mapping"
     known = [each.value for arm in arms if isinstance(arm, type) and issubclass(arm, Enum) for each in arm]
-    if known and "enum" in str(fault):
+    if known:
         return f"expected one of {', '.join(map(str, known))}"
     text = str(fault).partition(" - at ")[0].partition(", got ")[0]
     return text[:1].lower() + text[1:]

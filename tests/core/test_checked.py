@@ -59,10 +59,10 @@ def test_every_fault_has_its_path() -> None:
     [
         (5, ("", "expected a mapping, got 5")),
         ({"INNER": "a"}, ("INNER", "expected a list, got 'a'; write ['a']")),
-        ({"INNER": [5]}, ("INNER[0]", "expected `str | object`, got 5")),
-        ({"INNER": [], "COLOUR": 5}, ("COLOUR", "expected `str`, got 5")),
+        ({"INNER": [5]}, ("INNER[0]", "expected a text or a mapping, got 5")),
+        ({"INNER": [], "COLOUR": 5}, ("COLOUR", "expected one of red, got 5")),
         ({"INNER": [], "SHARE": "0.5"}, ("SHARE", "expected `float`, got '0.5'")),
-        ({"INNER": ["x" * 99, 5], "SHARE": 1}, ("INNER[1]", "expected `str | object`, got 5")),
+        ({"INNER": ["x" * 99, 5], "SHARE": 1}, ("INNER[1]", "expected a text or a mapping, got 5")),
         ({}, ("INNER", "is missing")),
     ],
 )

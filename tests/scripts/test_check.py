@@ -117,12 +117,18 @@ def test_what_is_passed_over_is_told_with_the_reason(tmp_path: Path) -> None:
         ),
         (["--key", "x" * 1_024], "is longer than a key can be, 1023 bytes."),
         (["--keys-from", "keys.bin"], "keys.bin: line 2 is not UTF-8, as keys are"),
+        (["--key", " "], "' ' is no key."),
+        (["--key", "https://www.example.com/a%20b.css"], "such as 'a b.css'"),
+        (["--keys-from", "rooted.txt"], "rooted.txt, line 2: '/b': keys begin with no `/`; write 'b'."),
+        (["--keys-from", "\x1b[31mnone"], "Error: \\u001b[31mnone cannot be read"),
+        (["more\x1b[31m"], "(more\\u001b[31m)"),
         (["--keys-from", "none.txt"], "none.txt cannot be read: No such file or directory"),
     ],
 )
 def test_what_is_no_key_is_told(tmp_path: Path, arguments: list[str], told: str) -> None:
     """Status 2, with what to write."""
     (tmp_path / "keys.bin").write_bytes(b"a\nb\xff\n")
+    (tmp_path / "rooted.txt").write_text("a\n/b\n", encoding="utf-8")
     result = check(tmp_path, "sites.yml", *arguments)
     assert 2 == result.exit_code
     assert told in result.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from shared.core.site.domains import domain_name
 from shared.core.site.globs import is_wild, may_lie_below
@@ -20,6 +20,9 @@ _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 _CHOICE = re.compile(r"\{[^{}]*,[^{}]*\}")
 _PLACEHOLDER = re.compile(r"\{(?:url|dir|folder|name|stem)\}")
 _DOTFILES = re.compile(r"(?<=[^*]/)\.\*")
+_ENCODED = re.compile("%[0-9A-Fa-f]{2}")
+_OPTIONAL = re.compile(r"[A-Za-z]\?[A-Za-z]")
+_ANY_QUERY = re.compile(r"(?<=\.\w{2})\?\*$|(?<=\.\w{3})\?\*$|(?<=\.\w{4})\?\*$")
 _ENDING = re.compile(r"\.\w{1,5}")
 
 
@@ -31,13 +34,23 @@ def key_fault(text: str) -> str:
     if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
         return f'has quotes as a part of it; write "{bare[1:-1]:.80}", in the straight quotes that YAML takes away'
     if bare != text:
-        return f"begins or ends with a space; write {bare!r:.80}, and `?` for a space that a key has there"
+        return f"begins or ends with a space; write {bare!r:.80}"
     if found := _URL.match(text):
         return f"is a URL, and keys begin with neither a scheme nor a host; write {text[found.end() :] or '**'!r:.80}"
     if _DOTS.search(text):
         better = posixpath.normpath("/" + text).lstrip("/") + "/" * text.endswith("/")
         return f"has a segment `.` or `..`, which leads nowhere in a key; write {better.lstrip('/') or '**'!r:.80}"
     return ""
+
+
+def prefix_fault(prefix: str, domains: Collection[str] = ()) -> str:
+    """Tell why no key begins with a prefix."""
+    first, mark, rest = prefix.partition("/")
+    if "\\" in prefix and key_fault(prefix.replace("\\", "/")) == "":
+        return f"has a backslash, and folders of keys end with `/`; write {prefix.replace(chr(92), '/')!r:.80}"
+    if mark and domain_name(first) in domains:
+        return "begins with a domain, as no key does; " + (f"write {rest!r:.80}" if rest else "leave it away")
+    return key_fault(prefix)
 
 
 def pattern_fault(pattern: str, prefix: str, domains: Collection[str] = ()) -> str:
@@ -49,20 +62,42 @@ def pattern_fault(pattern: str, prefix: str, domains: Collection[str] = ()) -> s
     return f"{pattern!r:.80} {fault}" if fault else ""
 
 
+def prefix_doubts(prefix: str, bucket: str, *, is_bare: bool) -> Iterator[str]:
+    """Tell what about a prefix may surprise; `is_bare` where no path takes its place in URLs."""
+    shown = f"its prefix {prefix!r:.80}"
+    if prefix and not prefix.endswith("/") and is_bare:
+        also = f"keys such as {prefix:.80}-old/a.js and {prefix:.80}.html"
+        yield f"{shown} takes {also}, too; write `prefix: {prefix:.80}/` if a folder is meant"
+    if prefix.startswith(f"{bucket}/"):
+        yield f"{shown} begins with the bucket's name, of which keys are free"
+    if encoded := _ENCODED.search(prefix):
+        yield f"{shown}: keys are not percent-encoded, so {encoded[0]!r} fits only these three characters"
+    if "//" in prefix:
+        yield f"{shown} has `//`, a folder without a name"
+
+
 def pattern_doubt(pattern: str) -> str:
     """Tell what about a pattern may surprise."""
-    if _DOTFILES.search(pattern):
-        better = _DOTFILES.sub("**", pattern, count=1)
-        return f"{pattern!r:.80}: `.*` fits names that begin with a dot; everything below the folder is {better!r:.80}"
-    if is_wild(pattern) and pattern.endswith("/") and pattern.strip("*/"):
-        fits = "fits only objects that stand for folders themselves"
-        return f"{pattern!r:.80} {fits}; what is in these folders is {pattern + '**'!r:.80}"
-    if is_wild(pattern) or "/" in pattern:
-        return ""
-    only = f"{pattern!r:.80} fits only objects of that very name"
+    better = _DOTFILES.sub("**", pattern, count=1)
+    encoded = _ENCODED.search(pattern)
+    is_folder = is_wild(pattern) and pattern.endswith("/") and pattern.strip("*/")
+    doubts = (
+        (better != pattern, f": `.*` fits names that begin with a dot; everything below the folder is {better!r:.80}"),
+        (pattern.startswith(".*"), ": `.*` fits names that begin with a dot; every key is '**'"),
+        (is_folder, f" fits only objects that stand for folders themselves; all in these is {pattern + '**'!r:.80}"),
+        (encoded, f": keys are not percent-encoded, so {encoded and encoded[0]!r} fits only these three characters"),
+        (_OPTIONAL.search(pattern), ": `?` stands for one character that is there; write one pattern for each name"),
+        ("#" in pattern, ": keys have no fragment; `#` fits this very character"),
+        (not is_wild(pattern) and "/" not in pattern, _name_doubt(pattern)),
+    )
+    return next((f"{pattern!r:.80}{doubt}" for is_so, doubt in doubts if is_so and doubt), "")
+
+
+def _name_doubt(pattern: str) -> str:
+    only = " fits only objects of that very name"
     if _ENDING.fullmatch(pattern):
         return f"{only}; names that end so are {'*' + pattern!r:.80}"
-    return "" if "." in pattern else f"{only}; what is in such a folder is {pattern + '/**'!r:.80}"
+    return "" if "." in pattern else f"{only}; what is in such folders is {'**/' + pattern + '/**'!r:.80}"
 
 
 def _shape_fault(pattern: str) -> str:
@@ -87,6 +122,11 @@ def _words_fault(pattern: str) -> str:
 
 
 def _query_fault(pattern: str) -> str:
+    if found := _ANY_QUERY.search(pattern):
+        bare = pattern[: found.start()]
+        return (
+            f'looks like any query, as no key has; write {bare!r:.80} under `keys`, and "{{url}}" under `every_query`'
+        )
     if not (found := _QUERY.search(pattern)):
         return ""
     bare, query = pattern[: found.start()] or "**", "{url}" + found[0]

@@ -7,6 +7,7 @@ their line, never another exception.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -26,6 +27,7 @@ _KINDS: dict[type[yaml.Node], frozenset[str]] = {
 _PREFIX = "tag:yaml.org,2002:"
 _NEEDS_QUOTES = re.compile(r"(?:^|[\s\[,])(([*!&@%`{])[^\s,\]]*)")
 """What begins with a sign that means something to YAML, such as `*.tmp`, `{url}!thumb` and `!thumb`."""
+_PLACE = re.compile(r"\[\d+\]$")
 _TAB = re.compile(r"\s*\t")
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _REMEDIES = (
@@ -48,7 +50,7 @@ _STUMBLES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 def text_of(data: bytes, source: str) -> str:
     """Decode a file. Raises `Invalid`, with `source` as its subject, where that cannot be done, or it is too large."""
     if len(data) > BYTES_MAX:
-        raise Invalid(source, [f"is {len(data)} bytes long, of at most {BYTES_MAX}; patterns say much in few rules"])
+        raise Invalid(source, [f"is longer than {BYTES_MAX:,} bytes; patterns say much in few rules"])
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             raise Invalid(source, [f"line 1: is {name}; save the file as UTF-8"])
@@ -59,9 +61,10 @@ def text_of(data: bytes, source: str) -> str:
         raise Invalid(source, [f"line {line}: not UTF-8 at byte {error.start}; save the file as UTF-8"]) from None
 
 
-def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) -> Any:
+def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault], texts: Collection[str] = ()) -> Any:
     """Read a document; None where it is empty. Adds to `faults` what cannot be used, and notes the line of each path.
 
+    `texts` names fields whose values are texts, and with `[]` behind them lists of texts: a number there is a fault.
     Raises `Invalid`, with `source` as its subject, where it is no YAML.
     """
     try:
@@ -71,7 +74,7 @@ def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) ->
         what = f"character U+{_number(fault.character):04X} is not allowed"
         raise Invalid(source, [f"line {line}: not YAML: {what}"]) from None
     try:
-        return _document(loader, lines, faults)
+        return _document(loader, lines, faults, texts)
     except RecursionError:
         raise Invalid(source, ["not usable: it is nested too deeply, or an alias contains itself"]) from None
     except yaml.YAMLError as fault:
@@ -82,11 +85,11 @@ def plain(text: str, source: str, lines: dict[str, int], faults: list[Fault]) ->
         loader.dispose()
 
 
-def _document(loader: yaml.SafeLoader, lines: dict[str, int], faults: list[Fault]) -> Any:
+def _document(loader: yaml.SafeLoader, lines: dict[str, int], faults: list[Fault], texts: Collection[str]) -> Any:
     node = loader.get_single_node()
     if node is None:
         return None
-    walk = _Walk(loader, lines, faults)
+    walk = _Walk(loader, lines, faults, texts)
     walk.walk(node, "")
     return loader.construct_document(node) if walk.is_plain else None
 
@@ -94,8 +97,10 @@ def _document(loader: yaml.SafeLoader, lines: dict[str, int], faults: list[Fault
 class _Walk:
     """Goes through a document once, noting lines and faults."""
 
-    def __init__(self, loader: yaml.SafeLoader, lines: dict[str, int], faults: list[Fault]) -> None:
-        self._loader, self._lines, self._faults = loader, lines, faults
+    def __init__(
+        self, loader: yaml.SafeLoader, lines: dict[str, int], faults: list[Fault], texts: Collection[str]
+    ) -> None:
+        self._loader, self._lines, self._faults, self._texts = loader, lines, faults, texts
         self._left = NODES_MAX
         self.is_plain = True
         """Whether all of it is plain data, so that it can be read."""
@@ -106,6 +111,9 @@ class _Walk:
         if self._left < 0:
             raise RecursionError
         self._lines.setdefault(where, node.start_mark.line + 1)
+        if self._is_meant_as_text(node, where):
+            self._faults.append(Fault(where, f'YAML does not take that for a text; write "{node.value:.80}"'))
+            node.tag = f"{_PREFIX}str"
         if fault := self._fault(node):
             self._spoil(where, fault)
         elif isinstance(node, yaml.SequenceNode):
@@ -113,6 +121,14 @@ class _Walk:
                 self.walk(item, f"{where}[{index}]")
         elif isinstance(node, yaml.MappingNode):
             self._walk_mapping(node, where)
+
+    def _is_meant_as_text(self, node: yaml.Node, where: str) -> bool:
+        """Whether a value was written as a text, and is a number or a truth value for YAML."""
+        if not isinstance(node, yaml.ScalarNode) or node.style is not None:
+            return False
+        field = _PLACE.sub("[]", where.rpartition(".")[2])
+        is_tagged = self._loader.resolve(yaml.ScalarNode, node.value, (True, False)) != node.tag  # type: ignore[no-untyped-call]
+        return field in self._texts and not is_tagged and node.tag.removeprefix(_PREFIX) in {"int", "float", "bool"}
 
     def _walk_mapping(self, node: yaml.MappingNode, where: str) -> None:
         seen = set()

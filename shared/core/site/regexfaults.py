@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _SIGNS = (
+    (re.compile(r"[@+!?*]\([^()]*\|[^()]*\)"), "a choice of shells"),
+    (re.compile(r"\[!"), "a set of characters"),
     (re.compile(r"^\^"), "`^`"),
     (re.compile(r"\$$"), "`$`"),
     (re.compile(r"\\"), "a backslash"),
@@ -14,6 +16,7 @@ _SIGNS = (
     (re.compile(r"\{\d*,?\d*\}"), "a count in braces"),
 )
 _CHOICE = re.compile(r"\((?:\?:|\?i:)?([^()]*)\)")
+_SHELL = re.compile(r"[@+!?*]\((?=[^?()]*\))")
 _FLAGS = re.compile(r"\(\?[a-z]+\)")
 _OPTIONAL = re.compile(r"([A-Za-z0-9])\?")
 _COUNT = r"(?:[*+?]\??|\{\d*,?\d*\})"
@@ -45,7 +48,7 @@ def _sign(pattern: str) -> str:
 
 def _choices(regex: str) -> list[str]:
     """Write out each choice that groups leave, innermost groups first; some more than are shown, at most."""
-    found = [_OPTIONAL.sub(r"(\1|)", _FLAGS.sub("", regex))]
+    found = [_OPTIONAL.sub(r"(\1|)", _FLAGS.sub("", _SHELL.sub("(", regex)))]
     while any(map(_CHOICE.search, found)):
         found = [way for each in found for way in _ways(each)][: _PATTERNS_MAX + 1]
     return found
@@ -67,6 +70,8 @@ def _glob(regex: str) -> str:
         return "**" if text in {"", "**"} else f"/{text}"
     if "/" not in text:
         text = text.replace("**", "*")
+    if text.endswith("/"):
+        text += "**"
     return f"*{text}" if text.startswith(".") else text.removeprefix("/") or "**"
 
 

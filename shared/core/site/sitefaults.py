@@ -12,7 +12,7 @@ from typing import Any
 from shared.core.checked import Fault
 from shared.core.site.domains import domain_fault, domain_name
 from shared.core.site.globs import folders_min, is_wild
-from shared.core.site.patternfaults import key_fault, pattern_fault
+from shared.core.site.patternfaults import pattern_fault, prefix_fault
 from shared.core.site.sites import EXCLUDE, INCLUDE, INDEX, Rule, Site
 from shared.core.site.templates import DIRECTORIES, EVERY_QUERY, URLS, fault_of, filler, literal_path_fault
 
@@ -34,19 +34,26 @@ def text_faults(spec: dict[str, Any], where: str) -> Iterator[Fault]:
         yield Fault(f"{where}.bucket", f"{bucket!r:.80} {what}")
     if scheme is not None and scheme not in {"http", "https"}:
         yield Fault(f"{where}.scheme", f"{scheme!r:.60} is neither http nor https")
-    if index and ("/" in index or "*" in index or "?" in index):
-        yield Fault(f"{where}.index", f"{index!r:.60} is no file name such as index.html, without `/` and wildcards")
+    if index and (set(index) & set("/*?,;{}") or index != index.strip()):
+        what = "is no file name such as index.html: one, without `/` and wildcards; further ones are rules with `keys`"
+        yield Fault(f"{where}.index", f"{index!r:.60} {what}")
     prefix, path = text("prefix") or "", text("path") or ""
     if prefix.startswith("/"):
         what = f"begins with `/`, as no key does; write {prefix.lstrip('/')!r:.80}"
         yield Fault(f"{where}.prefix", f"{prefix!r:.80} {what}")
-    elif fault := key_fault(prefix):
+    elif fault := prefix_fault(prefix, domains_of(spec)):
         yield Fault(f"{where}.prefix", f"{prefix!r:.80} {fault}")
     elif is_wild(prefix):
         what = "is no pattern, but what keys begin with; wildcards stand in `include` and in `keys` of rules: write"
         yield Fault(f"{where}.prefix", f"{prefix!r:.80} {what} {re.split('[*?]', prefix)[0]!r:.80}")
     if (path and (fault := literal_path_fault(path))) or (path and (fault := _joint_fault(prefix, path))):
         yield Fault(f"{where}.path", fault)
+
+
+def domains_of(spec: dict[str, Any]) -> list[str]:
+    """List the names of a site's domains, as far as they are texts."""
+    named = [each.get("name") if isinstance(each, dict) else each for each in _items(spec.get("domains"))]
+    return [domain_name(name) for name in named if isinstance(name, str)]
 
 
 def _joint_fault(prefix: str, path: str) -> str:
@@ -67,8 +74,7 @@ def list_faults(spec: dict[str, Any], where: str) -> Iterator[Fault]:
     """Find what types cannot say about the lists of a site: domains, patterns, spellings, rules."""
     yield from _domain_faults(spec.get("domains"), f"{where}.domains")
     prefix = spec.get("prefix") if isinstance(spec.get("prefix"), str) else ""
-    named = [each.get("name") if isinstance(each, dict) else each for each in _items(spec.get("domains"))]
-    domains = [domain_name(name) for name in named if isinstance(name, str)]
+    domains = domains_of(spec)
     for field in ("include", "exclude"):
         yield from _pattern_faults(spec.get(field), f"{where}.{field}", str(prefix), domains)
     spellings = spec.get("spellings")

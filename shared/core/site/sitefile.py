@@ -17,6 +17,22 @@ from shared.core.site.spelling import Spelling
 from shared.core.site.templates import DIRECTORIES, EVERY_QUERY, URLS
 from shared.core.site.words import meant
 
+TEXTS = frozenset(
+    {"bucket", "name", "prefix", "path", "scheme", "index", "when_spent", "domains[]", "include[]", "exclude[]"}
+    | {"keys[]", "urls[]", "every_query[]", "directories[]", "spellings[]"}
+)
+"""Fields whose values are texts, or (with `[]`) lists of these."""
+_ELSEWHERE = {
+    "when_spent": "it stands beside `rules`, for all of them",
+    "custom_cache_key": "it stands beside the name of a domain: {name: www.example.com, custom_cache_key: true}",
+    "whole_domain": "it stands beside `rules`, for all of them",
+    "follow_links": "it stands beside `rules`, for all of them",
+    "ignore": "write `created: ignore`, and `removed: ignore` if removals are meant, too",
+    "refresh": "write `created: refresh`",
+    "prefetch": "write `created: prefetch`, or refresh-then-prefetch",
+}
+"""Words that have another place, or are another's value."""
+
 
 class _SiteSpec(msgspec.Struct):
     bucket: str
@@ -46,7 +62,7 @@ def read_sites(file: str | bytes, source: str = "site file") -> tuple[Site, ...]
     """Read a site file. Raises `Invalid` with all of its faults; `source` names the file in the message."""
     lines: dict[str, int] = {}
     faults: list[Fault] = []
-    read = plain(file if isinstance(file, str) else text_of(file, source), source, lines, faults)
+    read = plain(file if isinstance(file, str) else text_of(file, source), source, lines, faults, TEXTS)
     if not isinstance(read, dict) or not isinstance(read.get("sites"), list) or not read["sites"]:
         raise Invalid(source, _located(faults or [_no_sites(read)], lines))
     check(_known({**read, "sites": []}, _File, "", faults), _File, "", faults)
@@ -157,6 +173,7 @@ def _known(spec: dict[Any, Any], struct: type[msgspec.Struct], where: str, fault
         if name not in known:
             word = meant(str(name), known)
             hint = f"did you mean {word!r}?" if word else f"known are {', '.join(known)}"
+            hint = _ELSEWHERE.get(str(name), hint)
             path = f"{where}.{name!s:.100}" if where else f"{name!s:.100}"
             faults.append(Fault(path, f"unknown field; {hint}"))
     return {name: value for name, value in spec.items() if name in known}

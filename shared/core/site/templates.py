@@ -22,6 +22,13 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _LITERAL = r"(?:[A-Za-z0-9\-._~!$&'()+,;=:@/\[\]|{}]|%[0-9A-Fa-f]{2})*"
 _WHOLE_PATH = re.compile(_LITERAL)
 _WHOLE_QUERY = re.compile(_LITERAL.replace("|{}", "|?"))
+_HOST = re.compile(r"(?:[A-Za-z0-9-]+\.)+(?:com|net|org|cn|io|dev|app|example|[a-z]+\.cn)")
+_FOREIGN = re.compile(r"\$\{[^{}]*\}?|\$\d|\{\{[^{}]*\}\}|(?<=/):\w+")
+_JOINTS = re.compile(r"(\{(?:url|folder)\})(\{(?:name|stem|url|dir|folder)\})")
+_SLASHES = re.compile("/+")
+_PAIR = re.compile(r"&[\w-]+=.*")
+_ALIKE = {"path": "url", "key": "url", "file": "name", "filename": "name", "base": "stem", "parent": "dir"}
+"""What others call parts of a path."""
 _TEMPLATES_MAX = 4_096
 CHARACTERS_MAX = 1_000
 """Of a template: with a domain in front the CDN takes 1,024."""
@@ -61,8 +68,10 @@ def fault_of(template: str, use: str) -> str:
         what = f"at most {CHARACTERS_MAX} characters and {_PLACES_MAX} parts in braces"
         return f"{template!r:.80} is longer than the CDN takes, {what}; every_query is for long queries"
     path, mark, query = template.partition("?")
+    if use == DIRECTORIES and (bare := path.rstrip("*")) != path and bare.endswith(("/", "{dir}")):
+        return f"{template!r:.80} has `*`; a directory is all below it: write '{bare:.60}'"
     faults = [
-        _begin_fault(template),
+        "" if _FOREIGN.match(template) else _begin_fault(template),
         _braces_fault(path),
         _text_fault(path, _WHOLE_PATH),
         _query_fault(query, path) if mark else "",
@@ -75,8 +84,13 @@ def fault_of(template: str, use: str) -> str:
 
 def literal_path_fault(path: str) -> str:
     """Tell why a text is no percent-encoded path."""
+    scheme, mark, rest = path.partition("://")
+    if mark and "/" not in scheme.strip("/"):
+        return f"{path!r:.80} is a URL; write the path alone: '/{rest.partition('/')[2]:.60}'"
     if not path.startswith("/"):
         return f"{path!r:.80} must begin with `/`"
+    if "//" in path:
+        return f"{path!r:.80} has `//`; write {_SLASHES.sub('/', path)!r:.80}"
     if "?" in path or "{" in path or "}" in path:
         return f"{path!r:.80} is a path: without a query, and without braces (write %3F, %7B, %7D if it has these)"
     fault = _text_fault(path, _WHOLE_PATH)
@@ -88,8 +102,9 @@ def _begin_fault(template: str) -> str:
     first = template.partition("/")[0].partition("{")[0]
     if template.startswith(("/", "{url}", "{dir}", "{folder}")):
         return ""
-    if mark and "/" not in scheme:
-        return f"begins with a domain; write the path alone, such as '/{rest.partition('/')[2]:.60}', for each domain"
+    if _HOST.fullmatch(first) or (mark and "/" not in scheme):
+        path = f"/{rest.partition('/')[2]}" if mark else template[len(first) :]
+        return f"begins with a domain, and templates are for all of a site's; write the path alone: {path!r:.60}"
     if template.startswith(("?", "!", "@")):
         return f"says nothing of the path; write '{{url}}{template:.60}'"
     if "=" in first:
@@ -101,10 +116,12 @@ def _begin_fault(template: str) -> str:
 
 
 def _braces_fault(path: str) -> str:
+    known = ", ".join(f"{{{each}}}" for each in _NAMES)
+    if foreign := _FOREIGN.search(path):
+        return f"has {foreign[0]!r:.20}, which means nothing here; known are {known}"
     for name in _BRACES.findall(path):
         if name not in _NAMES:
-            close = meant(name, _NAMES)
-            known = ", ".join(f"{{{each}}}" for each in _NAMES)
+            close = meant(name, _NAMES, alike=_ALIKE)
             return f"names {{{name:.20}}}; " + (f"write {{{close}}}" if close else f"known are {known}")
     if {"{", "}"} & set(_BRACES.sub("", path)):
         return "has a brace without its other half; as a character it is %7B or %7D"
@@ -115,8 +132,13 @@ def _joint_fault(path: str) -> str:
     """Tell what is wrong where placeholders meet what stands beside them."""
     sample = "/a/x.html"
     filled = filler(path)(sample)
+    made = f"of {sample} it makes {filled:.60}"
+    if joint := _JOINTS.search(path):
+        better = "{dir}" + joint[2] if joint[1] == "{folder}" else joint[1]
+        return f"puts {joint[2]} right behind {joint[1]}: {made}; write '{better}'"
+    if pair := _PAIR.search(path):
+        return f"has {pair[0]!r:.30} and no `?`: {made}; write '{path[: pair.start()]}?{pair[0][1:]:.60}'"
     if "//" in filled:
-        made = f"of {sample} it makes {filled:.60}"
         return f"has `//`: {made}; {{url}}, {{dir}} and {{folder}} begin with `/`, and {{dir}} ends with it"
     if has_dot_segments(filled):
         return "has a segment `.` or `..`, which clients take away before they ask"
@@ -124,6 +146,8 @@ def _joint_fault(path: str) -> str:
 
 
 def _query_fault(query: str, path: str) -> str:
+    if query.strip("*=") == "" and "*" in query:
+        return f"has `*` for its query; write '{path:.60}' under `every_query`"
     if not query:
         return f"ends with `?`; write '{path:.60}', or a query behind it"
     if query.startswith("?"):
@@ -162,9 +186,12 @@ def _use_fault(path: str, mark: str, use: str) -> str:
         return f"has a query, and every query is meant; write '{path:.60}'"
     if use != DIRECTORIES:
         return ""
+    head, _, last = path.rpartition("/")
+    better = {"{url}": "{dir}", "{folder}": "{dir}"}.get(path, f"{head}/" if "." in last else f"{path}/")
     if mark:
-        return f"has a query, which a directory has not; write '{path:.60}'"
+        return (
+            f"has a query, which a directory has not; write '{path if path.endswith(('/', '{dir}')) else better:.60}'"
+        )
     if path.endswith(("{dir}", "/")):
         return ""
-    better = {"{url}": "{dir}", "{folder}": "{dir}"}.get(path, f"{path}/")
     return f"must end with `/`, as directories do; write '{better:.60}'"

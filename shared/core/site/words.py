@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 CHARACTERS_MAX = 100
 """Of a word that is compared with the known ones: comparing takes the square of it."""
+
+CLOSE = 0.7
+"""How alike two words are that differ by a slip: `prefx` and `prefix` are, `style` and `stem` are not."""
 
 _ALIKE: dict[str, str] = {
     "site": "sites",
@@ -42,20 +45,15 @@ _ALIKE: dict[str, str] = {
     "protocol": "scheme",
     "updated": "created",
     "modified": "created",
-    "file": "name",
-    "filename": "name",
-    "base": "stem",
-    "path": "url",
-    "parent": "dir",
 }
 """What others call things, and what we call them: where that is known in its place."""
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def meant(word: str, known: Iterable[str], alike: Mapping[str, str] = _ALIKE) -> str:
     """Tell which of the known words was probably meant; nothing where none is close."""
     names = list(known)
-    alike = _ALIKE.get(word.strip().lower().replace("-", "_"), "")
-    if alike in names:
-        return alike
-    close = difflib.get_close_matches(word[:CHARACTERS_MAX], names, n=1)
+    lower = word[:CHARACTERS_MAX].strip().lower().replace("-", "_")
+    if alike.get(lower, "") in names:
+        return alike[lower]
+    close = difflib.get_close_matches(lower, names, n=1, cutoff=CLOSE)
     return close[0] if close else ""

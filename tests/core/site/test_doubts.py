@@ -31,22 +31,49 @@ def warnings(fields: str) -> list[str]:
             "prefix: site",
             "its prefix 'site' takes keys such as site-old/a.js and site.html, too; write `prefix: site/`",
         ),
-        ("exclude: [img]", "'img' fits only objects of that very name; what is in such a folder is 'img/**'"),
+        ("exclude: [img]", "'img' fits only objects of that very name; what is in such folders is '**/img/**'"),
         ("exclude: [.jpg]", "'.jpg' fits only objects of that very name; names that end so are '*.jpg'"),
-        ("exclude: ['**/tmp/']", "fits only objects that stand for folders themselves; what is in these folders is"),
+        ("exclude: ['**/tmp/']", "fits only objects that stand for folders themselves; all in these is '**/tmp/**'"),
         (
             "include: ['*.css']\n    rules: [{keys: ['*.js', a.css], urls: ['{url}?v']}]",
             "rule rules[0]: keys such as 'a.js' are ignored, since no pattern of `include` fits them; add '*.js' there",
         ),
         ("include: ['*.css']\n    index: index.html", "rule index: keys such as 'index.html' are ignored"),
+        ("created: prefetch", "`created: prefetch` refreshes nothing: what edges hold already stays as it is"),
+        ("rules: [{keys: ['a/**'], created: prefetch}]", "rule rules[0]: `created: prefetch` refreshes nothing"),
+        ("prefix: content/", "begins with the bucket's name, of which keys are free"),
+        ("prefix: a%20b/", "keys are not percent-encoded, so '%20' fits only these three characters"),
+        ("prefix: a//b/", "has `//`, a folder without a name"),
+        ("exclude: [content/a.js]", "begins with the bucket's name, of which keys are free"),
+        ("exclude: ['.*']", "`.*` fits names that begin with a dot; every key is '**'"),
+        ("exclude: [a%20b.js]", "keys are not percent-encoded, so '%20' fits only these three characters"),
+        ("exclude: ['*.jpe?g']", "`?` stands for one character that is there; write one pattern for each name"),
+        ("exclude: ['index.html#top']", "keys have no fragment; `#` fits this very character"),
+        ("exclude: ['**']", "all changes of its objects are ignored"),
+        ("created: ignore\n    removed: ignore", "all changes of its objects are ignored"),
+        ("rules: [{keys: ['*.js'], urls: ['{dir}{name}']}]", "the object's own URL is refreshed anyway"),
+        ("rules: [{keys: ['a/*'], created: ignore, urls: [/x]}]", "its URLs go stale with nothing but removals"),
+        (
+            "rules: [{keys: ['**'], created: ignore}, {keys: ['*.html'], created: refresh}]",
+            "rule rules[1]: its `created` decides nothing: rule rules[0] stands before it and is about every key",
+        ),
         ("rules: [{keys: ['img/.*'], created: ignore}]", "everything below the folder is 'img/**'"),
     ],
 )
 def test_what_may_surprise_is_told(fields: str, told: str) -> None:
     """With the site's name, and the rule's."""
     (warning,) = warnings(fields)
-    assert warning.startswith(("site content: ", "site content:site: "))
+    assert warning.startswith("site content:")
     assert told in warning
+
+
+def test_a_site_around_one_that_ignores_is_told() -> None:
+    """The URLs of both add up, so what the inner one ignores the outer one refreshes."""
+    outer = "sites:\n  - {bucket: content, name: all, domains: [a.example.com]}\n"
+    inner = "  - {bucket: content, name: private, domains: [a.example.com], prefix: private/, created: ignore}\n"
+    (warning,) = warnings_of(read_sites(outer + inner))
+    assert "site private: it ignores created objects that site all is about, too: exclude them there as well" == warning
+    assert [] == warnings_of(read_sites(outer + inner.replace("a.example.com", "b.example.com")))
 
 
 def test_a_custom_cache_key_is_dear() -> None:
@@ -64,6 +91,9 @@ def test_a_custom_cache_key_is_dear() -> None:
         "created: ignore",
         "exclude: ['*.tmp', '.git/**', '**/.*', '**/', '.htaccess']",
         "index: index.html",
+        "index: index",
+        "new: prefetch",
+        "created: ignore\n    removed: ignore\n    include: ['*.css']\n    rules: [{keys: ['*.js'], created: refresh}]",
         "whole_domain: true\n    rules: [{keys: [/index.html], directories: [/]}]",
         "prefix: docs/v\n    path: /v",
         "include: ['*.css', a/**]\n    rules: [{keys: [a/b/*.js], urls: ['{url}?v']}, {keys: [b/*], created: refresh}]",

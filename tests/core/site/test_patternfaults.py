@@ -24,6 +24,9 @@ REGEXES = [
     (r"[0-9].js", ["?.js"]),
     (r"v\d+/app.js", ["v*/app.js"]),
     (r"^foo.*", ["/foo**"]),
+    (r"^/assets/", ["assets/**"]),
+    (r"**/*.@(jpg|png)", ["**/*.jpg", "**/*.png"]),
+    (r"[!a]*.js", ["*.js"]),
     (r"^/img/.*", ["img/**"]),
     (r"^.*$", ["**"]),
     (r"a{2,3}\.js", ["a{2,3}.js"]),
@@ -57,6 +60,8 @@ def test_what_cannot_be_written_as_a_pattern_is_not_guessed(regex: str) -> None:
         ("../a/*", "a/*", "a/b"),
         ("a/./b/", "a/b/", "a/b/"),
         ("{dir}*.js", "**.js", "a.js"),
+        ("*.{jpg, png}", "*.png", "a.png"),
+        ("*.jpg?*", "*.jpg", "a.jpg"),
     ],
 )
 def test_the_remedy_fits_what_was_meant(pattern: str, better: str, key: str) -> None:

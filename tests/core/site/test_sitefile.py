@@ -167,7 +167,7 @@ def test_the_message_begins_with_the_file() -> None:
 FAULTS = [
     ("prefix: /docs/", "line 4: sites[0].prefix: '/docs/' begins with `/`, as no key does; write 'docs/'"),
     (f"prefix: {'x' * 1_024}", f"line 4: sites[0].prefix: '{'x' * 79} is longer than a key can be"),
-    ("prefix: 5", 'line 4: sites[0].prefix: expected a text, got 5; write "5"'),
+    ("prefix: 5", 'line 4: sites[0].prefix: YAML does not take that for a text; write "5"'),
     ("scheme: ftp", "line 4: sites[0].scheme: 'ftp' is neither http nor https"),
     ("path: img/", "line 4: sites[0].path: 'img/' must begin with `/`"),
     ("path: /a b/", "line 4: sites[0].path: '/a b/' has ' ', which must be percent-encoded: %20"),
@@ -194,7 +194,7 @@ FAULTS = [
         "line 4: sites[0].spellings[0]: expected one of browser, strict, uri, component, raw, lower-case, got 'utf-8'",
     ),
     ("include: '*.jpg'", "line 4: sites[0].include: expected a list, got '*.jpg'; write ['*.jpg']"),
-    ("include:\n    - a\n    - 7", 'line 6: sites[0].include[1]: expected a text, got 7; write "7"'),
+    ("include:\n    - a\n    - 7", 'line 6: sites[0].include[1]: YAML does not take that for a text; write "7"'),
     ("exclude: {a: b}", "line 4: sites[0].exclude: expected a list, got {'a': 'b'}"),
     (
         "include: ['^img/.*$']",
@@ -214,6 +214,42 @@ FAULTS = [
     (
         "prefix: img/../css/",
         "line 4: sites[0].prefix: 'img/../css/' has a segment `.` or `..`, which leads nowhere in a",
+    ),
+    (
+        "prefix: 'site\\'",
+        "line 4: sites[0].prefix: 'site\\\\' has a backslash, and folders of keys end with `/`; write",
+    ),
+    (
+        "prefix: static.example.com/a/",
+        "line 4: sites[0].prefix: 'static.example.com/a/' begins with a domain, as no key",
+    ),
+    ("prefix: 010", 'line 4: sites[0].prefix: YAML does not take that for a text; write "010"'),
+    ("exclude: [1.10]", 'line 4: sites[0].exclude[0]: YAML does not take that for a text; write "1.10"'),
+    ("index: true", 'line 4: sites[0].index: YAML does not take that for a text; write "true"'),
+    (
+        "index: a.html, b.html",
+        "line 4: sites[0].index: 'a.html, b.html' is no file name such as index.html: one, without",
+    ),
+    (
+        "path: https://static.example.com/a/",
+        "line 4: sites[0].path: 'https://static.example.com/a/' is a URL; write the",
+    ),
+    ("path: //a/", "line 4: sites[0].path: '//a/' has `//`; write '/a/'"),
+    (
+        "created:",
+        "line 4: sites[0].created: expected one of refresh, prefetch, refresh-then-prefetch, ignore, got nothing",
+    ),
+    (
+        "spellings: raw, strict",
+        "line 4: sites[0].spellings: expected a list, got 'raw, strict'; write ['raw', 'strict']",
+    ),
+    (
+        "custom_cache_key: true",
+        "line 4: sites[0].custom_cache_key: unknown field; it stands beside the name of a domain",
+    ),
+    (
+        "rules: [{created: ignore, when_spent: directory}]",
+        "line 4: sites[0].rules[0].when_spent: unknown field; it stands beside `rules`, for all of them",
     ),
     ("exclude: [tmp/]", "line 4: sites[0].exclude[0]: 'tmp/' fits only the object that stands for the folder itself; "),
     ("exclude: [“*.jpg”]", "line 4: sites[0].exclude[0]: '“*.jpg”' has quotes as a part of it; write \"*.jpg\""),
@@ -373,7 +409,8 @@ def test_a_domain_that_is_no_text_is_refused() -> None:
     """Numbers and unknown members of a domain are told."""
     text = "sites:\n  - bucket: content\n    domains:\n      - 5\n      - {name: a.com, cached: true}\n      - {}\n"
     starts = (
-        "line 4: sites[0].domains[0]: expected",
+        "line 4: sites[0].domains[0]: YAML does not take that for a text",
+        "line 4: sites[0].domains[0]: '5' is no domain name",
         "line 5: sites[0].domains[1].cached: unknown field",
         "line 6: sites[0].domains[2].name: is missing",
     )

@@ -85,7 +85,7 @@ def test_a_file_without_sites_is_refused(text: str, told: str) -> None:
     [
         ("sites: []".encode("utf-16"), "line 1: is UTF-16; save the file as UTF-8"),
         (b"# site\n# caf\xe9\n", "line 2: not UTF-8 at byte 12; save the file as UTF-8"),
-        (b"#" * 2_000_001, "is 2000001 bytes long, of at most 2000000; patterns say much in few rules"),
+        (b"#" * 2_000_001, "is longer than 2,000,000 bytes; patterns say much in few rules"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(data: bytes, told: str) -> None:
@@ -194,7 +194,7 @@ def test_no_text_ends_in_anything_but_faults(text: str) -> None:
         ('"\\uDFFF": 1', "sites[0].\udfff: cannot be used: '\\udfff' holds half a character"),
         ("index: !!int ''", "sites[0].index: cannot be used: '' is no int"),
         ("index: !!float x", "sites[0].index: cannot be used: 'x' is no float"),
-        ("index: " + "9" * 5_000, "sites[0].index: cannot be used: '9999"),
+        ("index: " + "9" * 5_000, 'sites[0].index: YAML does not take that for a text; write "9999'),
         ("index: !!binary eA==", "sites[0].index: cannot be used: YAML takes it for !!binary"),
         ("index: !!set {a}", "sites[0].index: cannot be used: YAML takes it for !!set"),
         ("index: !!omap [a: b]", "sites[0].index: cannot be used: YAML takes it for !!omap"),
