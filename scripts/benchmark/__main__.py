@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from scripts.benchmark import bursts, cold, growth, latency, package, poison, sites
+from scripts.benchmark import bursts, cold, growth, latency, package, planner, poison, sites
 
 Figure = dict[str, Any]
 
@@ -19,6 +19,7 @@ FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Figure]]] = {
     "poison": poison.measure,
     "growth": growth.measure,
     "sites": sites.measure,
+    "planner": planner.measure,
     "cold": cold.measure,
     "package": package.measure,
 }
