@@ -3,17 +3,18 @@
 Rules:
 
 1. What follows a call is durable before the call is forgotten, group by group.
-2. While a call's outcome is unknown, the calls of shortly before it for its targets stay: they tell whose the rows are.
+2. While a call's outcome is unknown, calls stay that tell whose the rows are: those made shortly before it for its
+   targets, and all later ones for what only looks like these. A later row of its very target may well pass for its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from shared.core.decide import Followed, Snapshot, decide
 from shared.core.errors import CdnError, Rejected
-from shared.core.task.model import Submission, Target
-from shared.core.task.rows import CdnTask
+from shared.core.task.model import Batch, Submission, Target
+from shared.core.task.rows import Alike, CdnTask, alike
 from shared.core.task.stored import CallKey
 from shared.flow.apply import Session, apply
 from shared.flow.kit import Invocation, Kit
@@ -26,8 +27,8 @@ WITNESS_SECONDS = 5.0
 """Rows have whole seconds of the CDN's clock, so what is this close in time cannot be told apart by its rows."""
 
 Group = list[tuple[CallKey, Submission]]
-Unknown = list[tuple[CallKey, frozenset[Target]]]
-"""Calls of unknown outcome, and what they ask for."""
+Unknown = list[tuple[CallKey, Mapping[Alike, Collection[Target]]]]
+"""Calls of unknown outcome, and what they ask for, by what its rows look like."""
 
 
 def settle(kit: Kit, run: Invocation, until: float, task_ids: Collection[str] = ()) -> dict[str, object]:
@@ -91,24 +92,30 @@ def _due(kit: Kit, task_ids: Collection[str]) -> tuple[list[CallKey], Unknown]:
     intents = kit.spool.has_intents()
     unsettled = {key.call for key in intents}
     due = [key for key in found[:CALLS_PER_RUN_MAX] if key.call not in unsettled]
-    near = [intent for intent in intents if any(_is_near(key, intent) for key in due)]
+    latest = max((key.created for key in due), default=0.0)
+    near = [intent for intent in intents if intent.created - latest < 2 * WITNESS_SECONDS]
     batches = kit.spool.intents(near) if near else {}
-    return due, [
-        (intent, frozenset(task.target for task in batches[intent.text].tasks))
-        for intent in near
-        if intent.text in batches
-    ]
+    return due, [(intent, _looks(batches[intent.text])) for intent in near if intent.text in batches]
 
 
-def _is_near(key: CallKey, intent: CallKey) -> bool:
-    """Whether a call was made so shortly before one of unknown outcome that its rows could pass for that call's."""
-    return -WITNESS_SECONDS <= intent.created - key.created < 2 * WITNESS_SECONDS
+def _looks(batch: Batch) -> Mapping[Alike, Collection[Target]]:
+    found: dict[Alike, set[Target]] = {}
+    for task in batch.tasks:
+        found.setdefault(alike(task.target), set()).add(task.target)
+    return found
 
 
 def _is_witness(key: CallKey, submission: Submission, unknown: Unknown) -> bool:
-    """Whether its rows could pass for those of a call of unknown outcome, which has a target of its."""
-    near = [targets for intent, targets in unknown if _is_near(key, intent)]
-    return any(task.target in targets for targets in near for task in submission.batch.tasks)
+    """Whether its rows could pass for those of a call of unknown outcome, and would be wrong to."""
+    for intent, looks in unknown:
+        apart = intent.created - key.created
+        if apart >= 2 * WITNESS_SECONDS:
+            continue
+        for task in submission.batch.tasks:
+            targets = looks.get(alike(task.target), ())
+            if targets and (apart >= -WITNESS_SECONDS or task.target not in targets):
+                return True
+    return False
 
 
 def _read(kit: Kit, keys: Sequence[CallKey], task_ids: Collection[str], unknown: Unknown) -> Group:

@@ -31,3 +31,32 @@ def test_only_calls_for_the_same_target_wait_for_one_of_unknown_outcome(beside: 
         world.limited_tick()
     assert 1 == len(world.spool("submitting/"))
     assert int(is_followed) == world.results()["done"]
+
+
+TWO_SPELLINGS = """
+sites:
+  - {name: written, bucket: content, domains: [a.example.com], spellings: [browser], removed: ignore}
+  - {name: removed, bucket: content, domains: [a.example.com], spellings: [strict], rules: [{created: ignore}]}
+"""
+BROWSER, STRICT = "https://a.example.com/a:b.html", "https://a.example.com/a%3Ab.html"
+
+
+def test_a_call_for_another_spelling_waits_for_one_of_unknown_outcome() -> None:
+    """It is made long after, and its row would pass for the unknown call's once nobody knew whose it is."""
+    world = World(TWO_SPELLINGS, Options(domains=("a.example.com",), latencies=LATENCIES))
+    empty = json_answer({"Tasks": {"CDNTask": []}, "TotalCount": 1})
+    world.cloud.cdn.answers.append(rule(empty, operations=["DescribeRefreshTasks"]))
+    world.cloud.cdn.answers.append(rule(Answer(dropped=True), operations=["RefreshObjectCaches"], times=1))
+    world.limited_deliver(world.put("a:b.html"))
+    world.clock.advance(100)
+    world.limited_deliver(world.remove("a:b.html"))
+    for _ in range(3):
+        world.clock.advance(300)
+        world.limited_tick()
+    assert [STRICT] == [row.path for row in world.cloud.cdn.submissions]
+    assert (1, 1) == (len(world.spool("submitting/")), len(world.spool("accepted/")))
+    world.cloud.cdn.answers.clear()
+    for _ in range(8):
+        world.clock.advance(60)
+        world.limited_tick()
+    assert [STRICT, BROWSER] == [row.path for row in world.cloud.cdn.submissions]

@@ -3,6 +3,7 @@
 Rules:
 
 1. A target that has a row of its own was accepted; each row is given away once, to the newest call that can have it.
+   One that is spelled as a target of another open call is that call's, as far as there are not more of them.
 2. "No row" counts only from a complete listing, read late enough after the call, twice. The call's tasks then go again.
 3. That a call came to nothing is held against its tasks only if other calls for their domain were accepted meanwhile:
    they then go in parts until the bad one is alone. Otherwise the domain is in trouble if other domains' calls were
@@ -13,8 +14,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -71,16 +72,39 @@ def of_asked(asked: Sequence[Asked], followed: Iterable[Submission], facts: Fact
     """Decide about calls of unknown outcome, the newest first; returns those about which nothing is known yet."""
     known = list(followed)
     open_calls = []
-    for each in sorted(asked, key=lambda one: one.batch.created, reverse=True):
+    ordered = sorted(asked, key=lambda one: one.batch.created, reverse=True)
+    spelled = _Spelled(each for each in ordered if not each.is_replaced and each.acceptance is None)
+    for each in ordered:
         if each.is_replaced:
             decision.met("unknown: replaced by its parts")
             decision.served.append(each.key)
         elif each.acceptance is not None:
             decision.met("unknown: accepted, and its drain died")
             _was_accepted(each, each.acceptance, decision)
-        elif not _settled(each, known, facts, decision):
+        elif _settled(each, known, spelled, facts, decision):
+            spelled.leave(each)
+        else:
             open_calls.append(each)
     return open_calls
+
+
+class _Spelled:
+    """How calls of unknown outcome spell their targets: by what these look like, each URL with the number of calls."""
+
+    def __init__(self, calls: Iterable[Asked]) -> None:
+        self._urls: dict[Alike, Counter[str]] = defaultdict(Counter)
+        for each in calls:
+            for target in {task.target for task in each.batch.tasks}:
+                self._urls[alike(target)][target.url] += 1
+
+    def leave(self, each: Asked) -> None:
+        """Count a call no more."""
+        for target in {task.target for task in each.batch.tasks}:
+            self._urls[alike(target)][target.url] -= 1
+
+    def of_others(self, name: Alike, own: Collection[str]) -> Iterator[tuple[str, int]]:
+        """List spellings that are none of a call's own, with the number of calls that have each."""
+        return ((url, count) for url, count in self._urls.get(name, {}).items() if url not in own)
 
 
 def _was_accepted(each: Asked, acceptance: Submission, decision: Decision) -> None:
@@ -88,9 +112,9 @@ def _was_accepted(each: Asked, acceptance: Submission, decision: Decision) -> No
     decision.served.append(each.key)
 
 
-def _settled(each: Asked, known: list[Submission], facts: Facts, decision: Decision) -> bool:
+def _settled(each: Asked, known: list[Submission], spelled: _Spelled, facts: Facts, decision: Decision) -> bool:
     """Decide about one call by its rows; False where they do not tell."""
-    found = _own_rows(each, known)
+    found = _own_rows(each, known, spelled)
     left = tuple(task for task in each.batch.tasks if task.target not in found)
     if each.samples:
         is_all = each.samples.issubset(found)
@@ -126,7 +150,7 @@ def _tell_of_rows(each: Asked, decision: Decision) -> None:
     decision.outcomes.append(Outcome(decision.now, Result.TOLD, call=batch.id, message=told[:TEXT_CHARACTERS_MAX]))
 
 
-def _own_rows(each: Asked, known: Iterable[Submission]) -> dict[Target, str]:
+def _own_rows(each: Asked, known: Iterable[Submission], spelled: _Spelled) -> dict[Target, str]:
     """Give each target the id of the oldest row that can be of this call and of no other call of ours."""
     rows = Rows(row for row in each.rows if row.created >= each.since)
     together: dict[Alike, list[Target]] = defaultdict(list)
@@ -143,6 +167,9 @@ def _own_rows(each: Asked, known: Iterable[Submission]) -> dict[Target, str]:
         free = sorted(rows.like(targets[0]), key=lambda row: row.created)
         for claim in claims[name]:
             _claim(free, *claim)
+        for url, count in spelled.of_others(name, {target.url for target in targets}):
+            for row in [row for row in free if row.url == url][:count]:
+                free.remove(row)
         found.update(_shared_out(free, targets))
     return found
 

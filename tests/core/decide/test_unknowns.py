@@ -378,3 +378,31 @@ def test_what_another_call_has_made_of_one_spelling_is_not_taken_for_the_other()
     assert {STRICT: "9"} == spelled((STRICT, "9"), (BROWSER, "9"), known=(other,))
     assert {} == spelled((DECODED, "9"), (DECODED, "9"), known=(other,))
     assert {BROWSER: "9", STRICT: "9"} == spelled((DECODED, "9"), (DECODED, "9"), (DECODED, "9"), known=(other,))
+
+
+def two_open(*rows: tuple[str, str]) -> dict[str, str]:
+    """Ask about a call for one spelling and, a second later, one for the other; which rows each was given."""
+    listed = [row(url, task_id, NOW - 48 + number) for number, (url, task_id) in enumerate(rows)]
+    first = asked([make_task(BROWSER)], listed, NOW - 50, is_none=True)
+    second = asked([make_task(STRICT)], listed, NOW - 49, is_none=True)
+    decision = looked_up(first, second)
+    assert {first.key, second.key} == set(decision.served)
+    return {task.url: ",".join(made.task_ids) for made, _ in decision.accepts for task in made.batch.tasks}
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([(BROWSER, "7")], {BROWSER: "7"}),
+        ([(STRICT, "7")], {STRICT: "7"}),
+        ([(DECODED, "7")], {STRICT: "7"}),
+        ([(BROWSER, "7"), (BROWSER, "8")], {BROWSER: "7", STRICT: "8"}),
+        ([(BROWSER, "7"), (STRICT, "8")], {BROWSER: "7", STRICT: "8"}),
+        ([], {}),
+    ],
+)
+def test_a_row_that_is_spelled_as_another_open_call_spells_it_is_that_call_s(
+    rows: list[tuple[str, str]], found: dict[str, str]
+) -> None:
+    """Unless there are more of them than such calls: a list that spells URLs in one way is no reason to send again."""
+    assert found == two_open(*rows)
