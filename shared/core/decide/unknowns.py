@@ -210,7 +210,9 @@ def _came_to_nothing(
     ]
     decision.superseded(covered, "covered by a later call")
     left = tuple(task for task in tasks if task not in covered)
-    decision.books = decision.books.unspent(facts.provider.unit(each.batch.target))
+    decision.books = decision.books.unspent(
+        facts.provider.unit(each.batch.target), len({task.target for task in tasks}), each.batch.created
+    )
     if not left:
         decision.met("unknown: covered since")
     elif each.is_forgotten:

@@ -108,6 +108,8 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often in a row it could not be."""
     spent_at: dict[str, float] = {}
     """When (epoch seconds) we last spent of a quota, unless the API has called it spent since."""
+    counted_at: dict[str, float] = {}
+    """When (epoch seconds) what is left of a quota was last what a reading said, and not our own count of it."""
 
     def at(self, now: float, provider: Provider) -> Books:
         """Forget what a new day or a new minute has made obsolete, and holds of what nothing waits for any more."""
@@ -145,8 +147,15 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         lately = {unit for unit, at in self.spent_at.items() if unit in same and now - at <= READING_BEHIND_SECONDS}
         own = {unit: left for unit, left in self.remaining.items() if unit in lately}
         remaining = {unit: min(left, own.get(unit, left)) for unit, left in quota.remaining.items()}
+        counted = {unit: now for unit, left in quota.remaining.items() if own.get(unit, left) >= left}
         books = msgspec.structs.replace(
-            self, read_at=now, total=quota.total, remaining=remaining, unread_at=0.0, unread=0
+            self,
+            read_at=now,
+            total=quota.total,
+            remaining=remaining,
+            unread_at=0.0,
+            unread=0,
+            counted_at={**self.counted_at, **counted},
         )
         left = [unit for unit in remaining if spendable(books, unit, Lane.OVERWRITTEN, limits) > 0]
         return books.lift(*(quota_of(unit).slot for unit in left))
@@ -166,10 +175,16 @@ class Books(msgspec.Struct, frozen=True, omit_defaults=True):
         in_minutes = {**books.in_minute, unit: in_minute}
         return msgspec.structs.replace(books, in_minute=in_minutes, remaining=remaining, spent=spent, spent_at=spent_at)
 
-    def unspent(self, unit: str) -> Books:
-        """Book that a call which may have been accepted was not: the next reading of its quota counts."""
+    def unspent(self, unit: str, count: int = 0, begun: float = 0.0) -> Books:
+        """Book that a call which may have been accepted was not: the next reading of its quota counts.
+
+        So do its `count` units at once, unless a reading has counted since it was begun (epoch seconds).
+        """
         spent_at = {name: at for name, at in self.spent_at.items() if name != unit}
-        return msgspec.structs.replace(self, spent_at=spent_at)
+        remaining = dict(self.remaining)
+        if unit in remaining and begun > self.counted_at.get(unit, begun):
+            remaining[unit] = min(remaining[unit] + count, self.total.get(unit, remaining[unit]))
+        return msgspec.structs.replace(self, spent_at=spent_at, remaining=remaining)
 
     def with_success(self, batch: Batch, now: float, provider: Provider) -> Books:
         """Note that the CDN took a call: whatever of it was in trouble is so no more."""

@@ -7,6 +7,7 @@ import pytest
 
 from shared.core.decide import Decision
 from shared.core.decide.unknowns import NOTHING, Asked, of_asked
+from shared.core.plan.books import Books
 from shared.core.task.model import Form, Kind, Outcome, Result, State, Submission, Task, Try, digest
 from shared.core.task.notes import Place
 from shared.core.task.waits import BACKOFF
@@ -406,3 +407,13 @@ def test_a_row_that_is_spelled_as_another_open_call_spells_it_is_that_call_s(
 ) -> None:
     """Unless there are more of them than such calls: a list that spells URLs in one way is no reason to send again."""
     assert found == two_open(*rows)
+
+
+def test_the_units_of_a_call_that_came_to_nothing_are_there_again() -> None:
+    """Of what is missing only, and only where our own count has them as spent."""
+    books = Books(read_at=NOW, total={"url": 100}, remaining={"url": 5}, counted_at={"url": BEGUN - 9})
+    call = asked([ONE, TWO, THREE], [row(ONE.url, "7")], is_none=True)
+    assert 7 == looked_up(call, books=books).books.remaining["url"]
+    assert 5 == looked_up(asked([ONE], [row(ONE.url, "7")]), books=books).books.remaining["url"]
+    counted = msgspec.structs.replace(books, counted_at={"url": BEGUN + 9})
+    assert 5 == looked_up(call, books=counted).books.remaining["url"]

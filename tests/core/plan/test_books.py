@@ -120,7 +120,8 @@ def test_a_reading_replaces_what_was_known() -> None:
     """The vendor's numbers count, since others spend from the same quota."""
     books = Books(read_at=NOW - 700, total={"url": 1}, remaining={"url": 1}, minute=3, in_minute={"url": {A: 1}})
     read = books.with_reading(READING, NOW, FREE)
-    assert Books(NOW, READING.total, READING.remaining, 3, {"url": {A: 1}}) == read
+    counted = {"url": NOW, "directory": NOW}
+    assert Books(NOW, READING.total, READING.remaining, 3, {"url": {A: 1}}, counted_at=counted) == read
 
 
 @pytest.mark.parametrize(
@@ -199,6 +200,31 @@ def test_a_full_minute_holds_only_what_waits_for_it() -> None:
     key = notes_of([(make_task(f"https://{A}/1"), Place(trouble_of("url", A)))])
     full = Books(minute=minute_of(NOW), in_minute={"url": {A: 1_000}})
     assert all(is_free(each.key, full, FREE, CDN, NOW) for each in key)
+
+
+def test_what_was_not_spent_after_all_comes_back_at_once() -> None:
+    """A large call that came to nothing must not keep others waiting until a reading may raise what we count."""
+    two = batch(f"https://{A}/1", f"https://{A}/2")
+    read = Books().with_reading(READING, NOW - 99, FREE)
+    spent = read.after(two, NOW, CDN).after(batch(f"https://{A}/3"), NOW + 1, CDN)
+    assert (57, 59) == (spent.remaining["url"], spent.unspent("url", 2, NOW).remaining["url"])
+    assert 100 == spent.unspent("url", 99, NOW).remaining["url"]
+    assert 57 == spent.unspent("url", 2, NOW - 100).remaining["url"]
+    assert 57 == spent.unspent("directory", 2, NOW).remaining["url"]
+    assert 12 == msgspec.structs.replace(spent, total={}, remaining={"url": 12}).unspent("url", 2, NOW).remaining["url"]
+    assert {} == Books().unspent("url", 2, NOW).remaining
+
+
+def test_a_reading_that_was_taken_in_full_knows_what_was_spent() -> None:
+    """Nothing comes back that it has counted; one that our own count limits is none."""
+    spent = Books().with_reading(READING, NOW - 99, FREE).after(batch(f"https://{A}/1"), NOW, CDN)
+    late = spent.with_reading(READING, NOW + READING_BEHIND_SECONDS + 1, FREE)
+    assert (60, 60) == (late.remaining["url"], late.unspent("url", 1, NOW).remaining["url"])
+    limited = spent.with_reading(READING, NOW + 2, FREE)
+    assert (NOW - 99, NOW + 2) == (limited.counted_at["url"], limited.counted_at["directory"])
+    assert (59, 60) == (limited.remaining["url"], limited.unspent("url", 1, NOW).remaining["url"])
+    others = spent.with_reading(Quota(READING.total, {"url": 59, "directory": 10}), NOW + 2, FREE)
+    assert NOW + 2 == others.counted_at["url"]
 
 
 def test_a_reading_outweighs_a_refusal_and_a_day_that_is_over() -> None:

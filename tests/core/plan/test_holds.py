@@ -273,7 +273,7 @@ def test_what_nothing_was_spent_of_is_free(key: NoteKey, limits: Limits) -> None
 
 def test_books_of_nothing_say_nothing() -> None:
     """No reading, no minute, no day, no hold: the first drain begins with these."""
-    assert (0.0, {}, {}, 0, {}, 0, {}, {}, {}, False, 0, {}, 0.0, 0, {}) == tuple(
+    assert (0.0, {}, {}, 0, {}, 0, {}, {}, {}, False, 0, {}, 0.0, 0, {}, {}) == tuple(
         getattr(Books(), field) for field in Books.__struct_fields__
     )
     assert (0, "", "", False, False) == tuple(getattr(Hold(NOW, NOW), field) for field in Hold.__struct_fields__[2:])

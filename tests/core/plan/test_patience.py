@@ -66,7 +66,7 @@ def test_each_failure_is_counted_until_a_reading_comes() -> None:
     books = Books(read_at=NOW - 999, remaining={"url": 5}).quota_unread(NOW - 60).quota_unread(NOW)
     assert Books(read_at=NOW - 999, remaining={"url": 5}, unread_at=NOW, unread=2) == books
     read = books.with_reading(Quota({"url": 9}, {"url": 4}), NOW + 9, Limits())
-    assert Books(read_at=NOW + 9, total={"url": 9}, remaining={"url": 4}) == read
+    assert Books(read_at=NOW + 9, total={"url": 9}, remaining={"url": 4}, counted_at={"url": NOW + 9}) == read
 
 
 # -- a domain whose minutes leave nothing --------------------------------------------------------------
