@@ -14,7 +14,7 @@ from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import FAILED, Facts, Fate
 from scripts.simulation.features import Trouble
 from scripts.simulation.scenario import ACCOUNT_DOMAINS, DAY_SECONDS, RESET
-from scripts.simulation.sites import REFRESH, Want
+from scripts.simulation.sites import REFRESH, Want, reaching
 from scripts.simulation.spans import Span, Spans
 
 MINUTE_SECONDS = 60.0
@@ -142,14 +142,21 @@ class Reasons:
         return Spans(Span(row.finish, row.finish + pause) for row in rows if row.status == FAILED)
 
     def of_refreshes(self, url: str) -> Spans:
-        """Give when a prefetch of a URL has to wait for a refresh: one that is wanted, or one that runs."""
+        """Give when a prefetch of a URL has to wait for a refresh that reaches it: one that is wanted, or that runs."""
         facts = self._facts
         running = [
             Span(row.accepted, row.finish + END_KNOWN_SECONDS)
-            for row in facts.rows.get(url, ())
-            if row.form != "preload"
+            for reached, forms in reaching(url)
+            for row in facts.rows.get(reached, ())
+            if row.form in forms
         ]
-        return Spans([*running, *(_wanted(facts, fate, url) for fate in facts.by_url.get((REFRESH, url), ()))])
+        wanted = [
+            _wanted(facts, fate, reached)
+            for reached, forms in reaching(url)
+            for fate in facts.by_url.get((REFRESH, reached), ())
+            if any(want.url == reached and want.form in forms for want in fate.wants)
+        ]
+        return Spans([*running, *wanted])
 
 
 def domain_of(url: str) -> str:

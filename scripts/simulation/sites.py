@@ -230,6 +230,16 @@ def _wants_of(site: Site, key: str, action: str) -> Iterator[Want]:
             yield Want(REFRESH, form, url, follow, instead if _is_allowed(site, instead) else "")
 
 
+def reaching(url: str) -> list[tuple[str, tuple[str, ...]]]:
+    """List what reaches a URL when it is refreshed, each with the forms in which it does: itself, and its folders."""
+    bare = url.partition("?")[0]
+    host_ends = bare.find("/", len("https://"))
+    folders = [bare[: end + 1] for end, sign in enumerate(bare) if sign == "/" and end >= host_ends]
+    forms: dict[str, tuple[str, ...]] = {url: (FILE, DIRECTORY, EVERY_QUERY)}
+    forms.setdefault(bare, (EVERY_QUERY,))
+    return [*forms.items(), *((folder, (DIRECTORY,)) for folder in folders if folder not in forms)]
+
+
 def _is_allowed(site: Site, directory: str) -> bool:
     """Tell whether a directory is less than a domain, also for whoever resolves dots and merges slashes."""
     path = "/" + directory.partition("://")[2].partition("/")[2]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scripts.localcloud.cdn.service import Row
 from scripts.simulation.facts import COMPLETE, Facts, Fate
 from scripts.simulation.reasons import Reasons, domain_of
-from scripts.simulation.sites import DIRECTORY, PREFETCH, REFRESH, Want
+from scripts.simulation.sites import DIRECTORY, PREFETCH, REFRESH, Want, reaching
 from scripts.simulation.spans import Span, Spans
 from scripts.simulation.verdict import Broken
 
@@ -172,9 +172,11 @@ def _is_still_removed(facts: Facts, wait: Wait) -> bool:
 
 
 def _waits_of_refreshes(facts: Facts, url: str) -> Iterator[Span]:
-    """Give the waits of the refreshes of a URL, each of which is judged for itself, also of needless ones."""
-    last = max((row.accepted for row in facts.rows.get(url, ()) if row.form != "preload"), default=0.0)
-    for fate in facts.by_url[REFRESH, url]:
-        for want in fate.wants:
-            if fate.acknowledged is not None and (want.kind, want.url) == (REFRESH, url):
-                yield Span(fate.acknowledged, max(last, _end(facts, fate, want, fate.write.time)))
+    """Give the waits of the refreshes that reach a URL, each of which is judged for itself, also of needless ones."""
+    for reached, forms in reaching(url):
+        last = max((row.accepted for row in facts.rows.get(reached, ()) if row.form in forms), default=0.0)
+        for fate in facts.by_url.get((REFRESH, reached), ()):
+            for want in fate.wants:
+                is_own = (want.kind, want.url) == (REFRESH, reached) and want.form in forms
+                if fate.acknowledged is not None and is_own:
+                    yield Span(fate.acknowledged, max(last, _end(facts, fate, want, fate.write.time)))
