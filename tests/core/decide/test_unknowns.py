@@ -417,3 +417,20 @@ def test_the_units_of_a_call_that_came_to_nothing_are_there_again() -> None:
     assert 5 == looked_up(asked([ONE], [row(ONE.url, "7")]), books=books).books.remaining["url"]
     counted = msgspec.structs.replace(books, counted_at={"url": BEGUN + 9})
     assert 5 == looked_up(call, books=counted).books.remaining["url"]
+
+
+@pytest.mark.parametrize("gone", ["accepted", "replaced"])
+def test_a_call_that_is_open_no_more_keeps_no_row(gone: str) -> None:
+    """What an accepted one has is known by its ids, and one that was replaced has none."""
+    listed = [row(BROWSER, "7", NOW - 48), row(BROWSER, "8", NOW - 47)]
+    other, strict = (
+        asked([make_task(BROWSER)], listed, NOW - 50),
+        asked([make_task(STRICT)], listed, NOW - 49, is_none=True),
+    )
+    made = other.batch.accepted(("7",), "R", NOW - 48)
+    known = (made,) if gone == "accepted" else ()
+    other = msgspec.structs.replace(other, acceptance=made if known else None, is_replaced=not known)
+    decision = looked_up(other, strict, known=known)
+    assert {STRICT: "8" if known else "7"} == {
+        task.url: ",".join(each.task_ids) for each, _ in decision.accepts for task in each.batch.tasks
+    }

@@ -210,9 +210,12 @@ def test_what_was_not_spent_after_all_comes_back_at_once() -> None:
     assert (57, 59) == (spent.remaining["url"], spent.unspent("url", 2, NOW).remaining["url"])
     assert 100 == spent.unspent("url", 99, NOW).remaining["url"]
     assert 57 == spent.unspent("url", 2, NOW - 100).remaining["url"]
+    assert 57 == spent.unspent("url", 2, NOW - 99).remaining["url"]
+    assert 57 == msgspec.structs.replace(spent, counted_at={}).unspent("url", 2, NOW).remaining["url"]
     assert 57 == spent.unspent("directory", 2, NOW).remaining["url"]
     assert 12 == msgspec.structs.replace(spent, total={}, remaining={"url": 12}).unspent("url", 2, NOW).remaining["url"]
     assert {} == Books().unspent("url", 2, NOW).remaining
+    assert {} == msgspec.structs.replace(spent, remaining={}).unspent("url", 2, NOW).remaining
 
 
 def test_a_reading_that_was_taken_in_full_knows_what_was_spent() -> None:
