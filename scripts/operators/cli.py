@@ -28,6 +28,8 @@ class OneSentence(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             raise click.UsageError(plain(error.message), error.ctx) from error
+        except BrokenPipeError:
+            raise  # whoever reads has had enough, of which click says nothing
         except OSError as error:
             raise Fault(f"what was found cannot be written: {error.strerror}") from error
         except (StoreError, CdnError, Invalid, MissingCredentials, msgspec.DecodeError) as error:

@@ -14,6 +14,7 @@ import msgspec
 
 from scripts.simulation.brokenlinks import AsksOnce, KeepsItsIndex, LooksIntoNoIndex, with_links
 from scripts.simulation.instances import Changes
+from scripts.simulation.wrong import Wrong
 from shared.cloud.clock import OssClock
 from shared.cloud.provider.cdn import Cdn
 from shared.cloud.spool.spool import Spool
@@ -170,18 +171,7 @@ class DeafClock(OssClock):
         """Ignore what OSS says."""
 
 
-@dataclass
-class WrongCdn:
-    """The CDN's client with some of its methods replaced."""
-
-    inner: Any
-
-    def __getattr__(self, name: str) -> Any:
-        """Leave the others as they are."""
-        return getattr(self.inner, name)
-
-
-class AsksNot(WrongCdn):
+class AsksNot(Wrong):
     """After a lost answer the task list is not asked: the call goes again."""
 
     def tasks(self, **_filters: object) -> Page:
@@ -191,7 +181,7 @@ class AsksNot(WrongCdn):
     listed = tasks
 
 
-class IgnoresQuota(WrongCdn):
+class IgnoresQuota(Wrong):
     """The quota reads as endless."""
 
     def quota(self) -> Quota:
@@ -200,7 +190,7 @@ class IgnoresQuota(WrongCdn):
         return Quota(total=endless, remaining=endless)
 
 
-class DecodesUrls(WrongCdn):
+class DecodesUrls(Wrong):
     """Keys reach the CDN unencoded, so that a line feed in a key begins another URL."""
 
     def refresh(self, urls: Sequence[str], form: Form = Form.FILE, *, force: bool = False) -> Accepted:
@@ -209,7 +199,7 @@ class DecodesUrls(WrongCdn):
         return found
 
 
-class BelievesFailures(WrongCdn):
+class BelievesFailures(Wrong):
     """A task that failed is taken for done."""
 
     def tasks_by_id(self, ids: Sequence[str]) -> Page:

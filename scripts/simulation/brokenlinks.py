@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from scripts.simulation.instances import Changes
+from scripts.simulation.wrong import Wrong
 from shared.core.task.links import Ask, Links
 from shared.flow.kit import Kit
 
 
-@dataclass
-class WrongLinks:
-    """What is known of links, with some of its methods replaced."""
-
-    inner: Any
-
-    def __getattr__(self, name: str) -> Any:
-        """Leave the others as they are."""
-        return getattr(self.inner, name)
-
-
-class LooksIntoNoIndex(WrongLinks):
+class LooksIntoNoIndex(Wrong):
     """A change of a target is not taken for one of its links."""
 
     def known(self) -> Links:
@@ -30,7 +20,7 @@ class LooksIntoNoIndex(WrongLinks):
         return Links()
 
 
-class KeepsItsIndex(WrongLinks):
+class KeepsItsIndex(Wrong):
     """An instance goes by the first index that it has read, for as long as it lives."""
 
     first: Links | None = None
@@ -41,7 +31,7 @@ class KeepsItsIndex(WrongLinks):
         return self.first
 
 
-class AsksOnce(WrongLinks):
+class AsksOnce(Wrong):
     """A link is not refreshed once more when all instances know of it."""
 
     def put(self, asks: Iterable[tuple[Ask, float]]) -> set[str]:

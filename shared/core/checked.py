@@ -52,8 +52,7 @@ def _check(value: Any, wanted: Any, where: str, faults: list[Fault], strict: boo
     try:
         return msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as fault:
-        hint = f'; write "{value}"' if wanted is str and isinstance(value, (int, float)) else ""
-        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {shown(value)}{hint}"))
+        faults.append(Fault(where, f"{_sentence(fault, wanted)}, got {shown(value)}"))
         return None
 
 

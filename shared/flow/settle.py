@@ -107,13 +107,13 @@ def _looks(batch: Batch) -> Mapping[Alike, Collection[Target]]:
 
 def _is_witness(key: CallKey, submission: Submission, unknown: Unknown) -> bool:
     """Whether its rows could pass for those of a call of unknown outcome, and would be wrong to."""
-    for intent, looks in unknown:
-        apart = intent.created - key.created
-        if apart >= 2 * WITNESS_SECONDS:
-            continue
-        for task in submission.batch.tasks:
-            targets = looks.get(alike(task.target), ())
-            if targets and (apart >= -WITNESS_SECONDS or task.target not in targets):
+    gaps = [(intent.created - key.created, looks) for intent, looks in unknown]
+    beside = [(gap >= -WITNESS_SECONDS, looks) for gap, looks in gaps if gap < 2 * WITNESS_SECONDS]
+    for task in submission.batch.tasks if beside else ():
+        name = alike(task.target)
+        for is_near, looks in beside:
+            targets = looks.get(name, ())
+            if targets and (is_near or task.target not in targets):
                 return True
     return False
 

@@ -15,13 +15,14 @@ import pytest
 
 from scripts.simulation.__main__ import main
 from scripts.simulation.branches import BRANCHES, NOT_MET, PREFIX, Observer, branches, marked
-from scripts.simulation.broken import MUTANTS, WrongCdn
+from scripts.simulation.broken import MUTANTS
 from scripts.simulation.holders import Holders, WatchedSpool
 from scripts.simulation.instances import Changes
 from scripts.simulation.interleavings import OBSERVERS, Run, explore, is_in_order, race_of, run_one, states, summary
 from scripts.simulation.race import BOUNDS, EVERYBODY, EXPIRY_SECONDS, HONOURED, LEASES, Race
 from scripts.simulation.races import RACES
 from scripts.simulation.schedules import Bounds, ChoiceError, Choices, Mark, Past
+from scripts.simulation.wrong import Wrong
 from shared.core.plan.books import Books, Quota
 from shared.core.plan.lease import Taken
 
@@ -146,7 +147,7 @@ def test_a_broken_variant_is_found(name: str) -> None:
 
 
 @dataclass
-class ToldCdn(WrongCdn):
+class ToldCdn(Wrong):
     """Tells who asks for the quota."""
 
     told: Callable[[str], None] = print
